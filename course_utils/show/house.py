@@ -1,0 +1,158 @@
+"""The house style, and the one way in which a picture reaches the page."""
+
+import base64
+import functools
+import inspect
+import io
+import sys
+import textwrap
+
+import matplotlib
+import numpy as np
+from cycler import cycler
+from IPython.display import display
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+INK, SOFT, LINE = "#1f2a36", "#66727f", "#dde2e7"
+PALETTE = ("#2b6ca3", "#e08e1b", "#2a9d84", "#b5477a", "#7d6bb5", "#8a6f4d")
+DPI, WIDTH = 110, 900  # pixels: what fits beside Jupyter's prompt
+HEAVY = 120_000  # bytes; a heavier PNG becomes a JPEG
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": SOFT,
+    "axes.labelsize": 9.5,
+    "axes.edgecolor": "#b6bec7",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.xmargin": 0.0,
+    "axes.formatter.useoffset": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "xtick.major.size": 3.5,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "lines.linewidth": 2.0,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "white",
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.wspace": 0.04,
+}
+styled = matplotlib.rc_context(STYLE)
+
+
+def array(values) -> np.ndarray:
+    """Return numbers, a list or a tensor (on any device, with a graph) as an array."""
+    if isinstance(values, (list, tuple)):
+        return np.array([array(value) for value in values])
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
+@matplotlib.rc_context(STYLE)
+def axes(rows: int = 1, columns: int = 1, height: float = 3.4, title: str = ""):
+    """Return (Figure, Axes) in the house style, for a picture that show lacks.
+
+    `height` is in inches (110 pixels each). The axes are an array if there are several.
+    """
+    fig = Figure((WIDTH / DPI, height), dpi=DPI, layout="constrained")
+    headline(fig, title)
+    return fig, fig.subplots(rows, columns)
+
+
+def headline(fig: Figure, title: str | None) -> None:
+    """Write the title, which is the conclusion, at the top left; it is the alt too."""
+    if title:
+        text = textwrap.fill(title, int(fig.get_figwidth() * 11.2))
+        fig.suptitle(text, x=0.012, ha="left", size=11.5, weight="bold", color=INK)
+        fig.set_label(title)
+
+
+def encode(fig: Figure) -> tuple[str, bytes]:
+    """Draw a figure and return (mime type, bytes): PNG, or JPEG where that is heavy."""
+    canvas = FigureCanvasAgg(fig)
+    with matplotlib.rc_context(STYLE):
+        canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    png = _saved(picture, "PNG", optimize=True)
+    if len(png) <= HEAVY:
+        return "image/png", png
+    for quality in (85, 75, 60, 45):
+        jpeg = _saved(picture, "JPEG", quality=quality, optimize=True)
+        if len(jpeg) <= HEAVY:
+            break
+    return "image/jpeg", jpeg
+
+
+def _saved(picture: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def alt_text(alt: str | None, fig: Figure | None = None) -> str:
+    """Return what the picture says in words, or raise ValueError if nobody said it."""
+    if fig is not None:
+        alt = alt or fig.get_label() or fig.get_suptitle()
+    if not alt:
+        raise ValueError(
+            "title or alt is missing: say in one sentence what the picture shows, "
+            "for those who cannot see it"
+        )
+    return alt
+
+
+def bundle(mime: str, data: bytes, alt: str) -> dict:
+    """Return display()'s arguments for one picture with its words."""
+    return {
+        "obj": {mime: base64.b64encode(data).decode(), "text/plain": alt},
+        "metadata": {mime: {"alt": alt}},
+        "raw": True,
+    }
+
+
+def put(**arguments) -> None:
+    """Display one mime bundle."""
+    display(arguments.pop("obj"), **arguments)
+
+
+def figure(fig: Figure, alt: str | None = None) -> None:
+    """Display a matplotlib figure; `alt` defaults to its title.
+
+    Raises ValueError if there is neither.
+    """
+    alt = alt_text(alt, fig)
+    put(**bundle(*encode(fig), alt))
+    if "matplotlib.pyplot" in sys.modules:  # else Jupyter would show it once more
+        sys.modules["matplotlib.pyplot"].close(fig)
+
+
+def shown(draw):
+    """Return the twin of a maker of figures: takes `alt` too, displays, returns None."""
+
+    @functools.wraps(draw)
+    def twin(*args, alt: str | None = None, **kwargs) -> None:
+        figure(draw(*args, **kwargs), alt)
+
+    old = inspect.signature(draw)
+    new = inspect.Parameter("alt", inspect.Parameter.KEYWORD_ONLY, default=None)
+    twin.__signature__ = old.replace(
+        parameters=[*old.parameters.values(), new], return_annotation=None
+    )
+    twin.__name__ = draw.__name__.removeprefix("draw_")
+    return twin

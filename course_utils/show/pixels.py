@@ -1,0 +1,204 @@
+"""Pictures made of images: grids, film strips and short animations."""
+
+import io
+import math
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from .house import DPI, SOFT, STYLE, WIDTH, alt_text, array, bundle, headline, put
+
+GAP, FRAME = 6, 216  # pixels between images; the grey of the hairline around them
+
+
+def pixels(images, name: str = "images") -> np.ndarray:
+    """Return images (B, C, H, W) in [-1, 1] as uint8 (B, H, W, 3).
+
+    Samples and noise may overshoot, so floats are clipped for display. ValueError for
+    another shape, for whole numbers, for nan and for values beyond 20.
+    """
+    images = array(images)
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(_wrong_shape(images.shape, name))
+    if images.dtype.kind != "f":
+        raise ValueError(_wrong_scale(images, name))
+    if not np.isfinite(images).all():
+        raise ValueError(f"{name} must be finite, these hold nan or inf: look where "
+                         "training or sampling blew up")  # fmt: skip
+    if np.abs(images).max(initial=0) > 20:
+        raise ValueError(_wrong_scale(images, name))
+    images = np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+    images = images.transpose(0, 2, 3, 1)  # (B, H, W, C)
+    return np.broadcast_to(images, (*images.shape[:3], 3))
+
+
+def _wrong_shape(shape: tuple, name: str) -> str:
+    cure = "use images (B, C, H, W) with 1 or 3 channels"
+    if len(shape) == 2:
+        cure = f"write {name}[None, None]"
+    elif len(shape) == 3:
+        cure = f"write {name}[None] if this is one image, {name}[:, None] if many"
+    elif len(shape) == 4 and shape[3] in (1, 3):
+        cure = f"the channels come last here, write {name}.permute(0, 3, 1, 2)"
+    return f"{name} must be (B, C, H, W) with C = 1 or 3, not {tuple(shape)}: {cure}"
+
+
+def _wrong_scale(images: np.ndarray, name: str) -> str:
+    start = f"{name} must be floats in [-1, 1], these"
+    if images.dtype.kind == "b":
+        return f"{start} are bool: write {name}.float() * 2 - 1"
+    reach = f"{np.abs(images).max(initial=0):.0f}"
+    return f"{start} reach {reach}: divide by 127.5 and subtract 1"
+
+
+def _enlarged(images: np.ndarray, most: int) -> np.ndarray:
+    """Resize (B, H, W, 3) to at most `most` pixels: whole factors up, smoothly down."""
+    size = max(images.shape[1:3])
+    if size <= most:
+        return images.repeat(most // size, 1).repeat(most // size, 2)
+    height, width = (max(1, side * most // size) for side in images.shape[1:3])
+    small = [Image.fromarray(i).resize((width, height), Image.LANCZOS) for i in images]
+    return np.stack([np.asarray(image) for image in small])
+
+
+def _columns(count: int) -> int:
+    """Choose the columns of a grid: one row up to 8, then rows of equal length."""
+    if count <= 8:
+        return max(count, 1)
+    wide = min(16, math.ceil(math.sqrt(2 * count)))
+    return next((c for c in range(wide + 2, wide - 3, -1) if count % c == 0), wide)
+
+
+@matplotlib.rc_context(STYLE)
+def draw_grid(
+    images,
+    columns: int | Sequence[str] | None = None,
+    labels: Sequence | None = None,
+    rows: Sequence[str] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Show images (B, C, H, W) in [-1, 1] in rows, small ones with visible pixels.
+
+    `columns` is a number, or the names to write above the columns; `rows` are names to
+    write before the rows; `labels` are B texts to write under the images.
+    """
+    images = pixels(images)
+    heads = None if columns is None or isinstance(columns, int) else list(columns)
+    across = len(heads) if heads else (columns or _columns(len(images)))
+    down = max(1, -(-len(images) // across))
+    if labels is not None and len(labels) != len(images):
+        raise ValueError(f"labels must be one per image: {len(images)} images, "
+                         f"{len(labels)} labels")  # fmt: skip
+    left = 8 + (max(len(str(row)) for row in rows) * 7 + 10 if rows is not None else 0)
+    room = (WIDTH - left) // across - GAP - 2
+    most = 232 if len(images) <= 3 else 160 if len(images) <= 10 else 112
+    cells = _enlarged(images, max(8, min(most, room)))
+    return _mosaic(cells, across, down, left, heads, rows, labels, title)
+
+
+def _mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
+    """Place the cells pixel by pixel, with room for the words around them."""
+    high, wide = cells.shape[1:3]
+    texts = [_wrapped(label, wide) for label in labels] if labels is not None else []
+    below = 12 + 14 * max(text.count("\n") + 1 for text in texts) if texts else GAP
+    step_x, step_y = wide + 2 + GAP, high + 2 + below
+    lines = len(textwrap.wrap(title or "", 90))
+    top = (14 + 19 * lines if lines else 8) + (20 if heads else 0)
+    width = left + across * step_x + 2
+    if title:
+        width = max(width, min(WIDTH, 24 + int(8.4 * len(title))))
+    height = top + down * step_y + 4
+    page = np.full((height, width, 3), 255, np.uint8)
+    fig = Figure((width / DPI, height / DPI), dpi=DPI)
+    for i, cell in enumerate(cells):
+        x, y = left + i % across * step_x, top + i // across * step_y
+        page[y : y + high + 2, x : x + wide + 2] = FRAME
+        page[y + 1 : y + 1 + high, x + 1 : x + 1 + wide] = cell
+        if texts:
+            _write(fig, texts[i], x + wide / 2 + 1, y + high + 7, "center", "top")
+        if heads and i < across:
+            _write(fig, heads[i], x + wide / 2 + 1, y - 6, "center", "bottom")
+        if rows is not None and i % across == 0:
+            _write(fig, rows[i // across], left - 8, y + high / 2, "right", "center")
+    fig.figimage(page, 0, 0, zorder=-1)
+    headline(fig, title)
+    if title:
+        fig._suptitle.set(position=(8 / width, 1 - 8 / height), va="top")
+    return fig
+
+
+def _wrapped(label, wide: int) -> str:
+    return textwrap.fill(str(label), max(5, wide // 6))
+
+
+def _write(fig, text, x, y, ha, va) -> None:
+    width, height = fig.get_size_inches() * DPI
+    fig.text(x / width, 1 - y / height, str(text), ha=ha, va=va, size=8.5, color=SOFT,
+             linespacing=1.15)  # fmt: skip
+
+
+def draw_strip(
+    frames,
+    labels: Sequence | None = None,
+    at: Sequence[int] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Show frames side by side, with a small label such as t=300 under each.
+
+    `frames` are (T, C, H, W), or a list of T frames (C, H, W) or (B, C, H, W); frames
+    that hold B images make B rows. `at` picks frames by number and labels them t=...
+    """
+    frames = _frames(frames)  # (T, B, C, H, W)
+    if at is not None:
+        labels = [f"t={i}" for i in at] if labels is None else labels
+        frames = frames[np.asarray(at)]
+    count, rows = frames.shape[:2]
+    if labels is not None and len(labels) != count:
+        raise ValueError(f"labels must be one per frame: {count} frames, "
+                         f"{len(labels)} labels")  # fmt: skip
+    images = frames.swapaxes(0, 1).reshape(-1, *frames.shape[2:])  # (B*T, C, H, W)
+    if rows == 1:
+        return draw_grid(images, count, labels, title=title)
+    return draw_grid(images, labels or count, title=title)
+
+
+def _frames(frames) -> np.ndarray:
+    """Return frames as (T, B, C, H, W)."""
+    frames = array(frames)
+    frames = frames[:, None] if frames.ndim == 4 else frames
+    if frames.ndim != 5:
+        raise ValueError(f"frames must be (T, C, H, W) or (T, B, C, H, W), not "
+                         f"{frames.shape}: give a list of images")  # fmt: skip
+    return frames
+
+
+def gif(frames, seconds: float = 2.0, title: str | None = None,
+        alt: str | None = None) -> None:  # fmt: skip
+    """Display an animation of at most 16 of the frames and 200 kB, which loops.
+
+    `frames` as in strip; frames that hold B images show them side by side. ValueError
+    without title and alt.
+    """
+    alt = alt_text(alt or title)
+    frames = _frames(frames)
+    keep = np.linspace(0, len(frames) - 1, min(16, len(frames))).round().astype(int)
+    still = [np.concatenate(pixels(frame, "frames"), 1) for frame in frames[keep]]
+    for most in (480, 320, 240, 160, 120, 80):
+        data = _animation(_enlarged(np.stack(still), most), seconds)
+        if len(data) <= 200_000:
+            break
+    put(**bundle("image/gif", data, alt))
+
+
+def _animation(stills: np.ndarray, seconds: float) -> bytes:
+    grey = (stills[..., 0] == stills[..., 1]).all() and (stills[..., 0] == stills[..., 2]).all()
+    pages = [Image.fromarray(s).convert("L" if grey else "RGB") for s in stills]
+    pause = [max(40, int(1000 * seconds / len(pages)))] * (len(pages) - 1) + [1000]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:],
+                  duration=pause, loop=0)  # fmt: skip
+    return buffer.getvalue()
