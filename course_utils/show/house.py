@@ -5,7 +5,6 @@ import functools
 import inspect
 import io
 import sys
-import textwrap
 
 import matplotlib
 import numpy as np
@@ -13,6 +12,8 @@ from cycler import cycler
 from IPython.display import display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from PIL import Image
 
 INK, SOFT, LINE = "#1f2a36", "#66727f", "#dde2e7"
@@ -54,14 +55,34 @@ STYLE = {
     "figure.constrained_layout.h_pad": 0.08,
     "figure.constrained_layout.wspace": 0.04,
 }
-styled = matplotlib.rc_context(STYLE)
+
+
+def wrapped(text, pixels: float, size: float = 8.5, weight: str = "normal") -> str:
+    """Break a text into lines that fit into so many pixels when drawn at `size`."""
+    font = FontProperties("DejaVu Sans", size=size, weight=weight)
+
+    def fits(line: str) -> bool:
+        points = text_to_path.get_text_width_height_descent(line, font, False)[0]
+        return points * DPI / 72 <= pixels
+
+    lines = [""]
+    for word in str(text).split():
+        longer = f"{lines[-1]} {word}".strip()
+        if fits(longer) or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def array(values) -> np.ndarray:
     """Return numbers, a list or a tensor (on any device, with a graph) as an array."""
     if isinstance(values, (list, tuple)):
         return np.array([array(value) for value in values])
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.float() if "bfloat16" in str(values.dtype) else values
+    return np.asarray(values)
 
 
 @matplotlib.rc_context(STYLE)
@@ -75,12 +96,15 @@ def axes(rows: int = 1, columns: int = 1, height: float = 3.4, title: str = ""):
     return fig, fig.subplots(rows, columns)
 
 
-def headline(fig: Figure, title: str | None) -> None:
+def headline(fig: Figure, title: str | None):
     """Write the title, which is the conclusion, at the top left; it is the alt too."""
-    if title:
-        text = textwrap.fill(title, int(fig.get_figwidth() * 11.2))
-        fig.suptitle(text, x=0.012, ha="left", size=11.5, weight="bold", color=INK)
-        fig.set_label(title)
+    if not title:
+        return None
+    fig.set_label(title)
+    width = fig.get_figwidth() * DPI
+    text = wrapped(title, width - 16, 11.5, "bold")
+    return fig.suptitle(text, x=8 / width, ha="left", size=11.5, color=INK,
+                        weight="bold")  # fmt: skip
 
 
 def encode(fig: Figure) -> tuple[str, bytes]:
@@ -143,7 +167,7 @@ def figure(fig: Figure, alt: str | None = None) -> None:
 
 
 def shown(draw):
-    """Return the twin of a maker of figures: takes `alt` too, displays, returns None."""
+    """Return the twin of a maker of figures that displays, and takes `alt` too."""
 
     @functools.wraps(draw)
     def twin(*args, alt: str | None = None, **kwargs) -> None:

@@ -3,6 +3,7 @@
 import html
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from IPython import get_ipython
 from IPython.display import display
@@ -79,23 +80,31 @@ def _knob(name: str, what):
                      f"True or False, not {what!r}")  # fmt: skip
 
 
-class progress:  # noqa: N801  it is used like a function
+def progress(iterable: Iterable, total: int | None = None) -> "Progress":
     """Iterate over `iterable` with a bar; leave one line such as "1500 steps, 41 s".
 
-    `total` is needed where the iterable has no length. `say("loss 0.1")` adds a message.
+    `total` is needed where the iterable has no length. `bar.say("loss 0.1")` adds a
+    message to the bar.
     """
+    if total is None and hasattr(iterable, "__len__"):
+        total = len(iterable)
+    return Progress(iterable, total)
 
-    def __init__(self, iterable: Iterable, total: int | None = None):
-        self.iterable = iterable
-        self.total = len(iterable) if total is None and hasattr(iterable, "__len__") \
-            else total  # fmt: skip
-        self.message = ""
+
+@dataclass
+class Progress:
+    """What `progress` returns: iterate over it, once."""
+
+    iterable: Iterable
+    total: int | None
+    message: str = ""
 
     def say(self, message: str) -> None:
         """Show a message behind the bar from its next update on."""
         self.message = str(message)
 
     def __iter__(self) -> Iterator:
+        """Yield the items and keep the bar up to date, at most 5 times a second."""
         self.start, self.done, shown = time.monotonic(), 0, 0.0
         live = getattr(get_ipython(), "kernel", None) is not None
         handle = display({"text/plain": "starting"}, raw=True, display_id=True) \

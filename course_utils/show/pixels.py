@@ -2,7 +2,6 @@
 
 import io
 import math
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib
@@ -10,7 +9,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .house import DPI, SOFT, STYLE, WIDTH, alt_text, array, bundle, headline, put
+from .house import (
+    DPI,
+    SOFT,
+    STYLE,
+    WIDTH,
+    alt_text,
+    array,
+    bundle,
+    headline,
+    put,
+    wrapped,
+)
 
 GAP, FRAME = 6, 216  # pixels between images; the grey of the hairline around them
 
@@ -24,12 +34,14 @@ def pixels(images, name: str = "images") -> np.ndarray:
     images = array(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ValueError(_wrong_shape(images.shape, name))
+    if not len(images):
+        raise ValueError(f"{name} is empty: give at least one image")
     if images.dtype.kind != "f":
         raise ValueError(_wrong_scale(images, name))
     if not np.isfinite(images).all():
         raise ValueError(f"{name} must be finite, these hold nan or inf: look where "
                          "training or sampling blew up")  # fmt: skip
-    if np.abs(images).max(initial=0) > 20:
+    if np.abs(images).max() > 20:
         raise ValueError(_wrong_scale(images, name))
     images = np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
     images = images.transpose(0, 2, 3, 1)  # (B, H, W, C)
@@ -49,10 +61,12 @@ def _wrong_shape(shape: tuple, name: str) -> str:
 
 def _wrong_scale(images: np.ndarray, name: str) -> str:
     start = f"{name} must be floats in [-1, 1], these"
-    if images.dtype.kind == "b":
-        return f"{start} are bool: write {name}.float() * 2 - 1"
-    reach = f"{np.abs(images).max(initial=0):.0f}"
-    return f"{start} reach {reach}: divide by 127.5 and subtract 1"
+    reach = images.astype(float).max()
+    if images.dtype.kind != "f" and reach <= 1:
+        return f"{start} are {images.dtype}: write {name}.float() * 2 - 1"
+    if reach <= 255:
+        return f"{start} reach {reach:.0f}: divide by 127.5 and subtract 1"
+    return f"{start} reach {reach:.1e}: look where training or sampling blew up"
 
 
 def _enlarged(images: np.ndarray, most: int) -> np.ndarray:
@@ -66,11 +80,12 @@ def _enlarged(images: np.ndarray, most: int) -> np.ndarray:
 
 
 def _columns(count: int) -> int:
-    """Choose the columns of a grid: one row up to 8, then rows of equal length."""
-    if count <= 8:
-        return max(count, 1)
-    wide = min(16, math.ceil(math.sqrt(2 * count)))
-    return next((c for c in range(wide + 2, wide - 3, -1) if count % c == 0), wide)
+    """Choose the columns of a grid: one row up to 10, then rows of equal length."""
+    if count <= 10:
+        return count
+    best = math.sqrt(2.5 * count)
+    even = [c for c in range(5, 17) if count % c == 0 and abs(c - best) < best / 2]
+    return min(even, key=lambda c: abs(c - best), default=min(16, round(best)))
 
 
 @matplotlib.rc_context(STYLE)
@@ -94,7 +109,7 @@ def draw_grid(
         raise ValueError(f"labels must be one per image: {len(images)} images, "
                          f"{len(labels)} labels")  # fmt: skip
     left = 8 + (max(len(str(row)) for row in rows) * 7 + 10 if rows is not None else 0)
-    room = (WIDTH - left) // across - GAP - 2
+    room = min((WIDTH - left) // across, max(560 // down, 64)) - GAP - 2
     most = 232 if len(images) <= 3 else 160 if len(images) <= 10 else 112
     cells = _enlarged(images, max(8, min(most, room)))
     return _mosaic(cells, across, down, left, heads, rows, labels, title)
@@ -103,14 +118,12 @@ def draw_grid(
 def _mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     """Place the cells pixel by pixel, with room for the words around them."""
     high, wide = cells.shape[1:3]
-    texts = [_wrapped(label, wide) for label in labels] if labels is not None else []
+    texts = [wrapped(label, wide + 4) for label in labels] if labels is not None else []
     below = 12 + 14 * max(text.count("\n") + 1 for text in texts) if texts else GAP
     step_x, step_y = wide + 2 + GAP, high + 2 + below
-    lines = len(textwrap.wrap(title or "", 90))
-    top = (14 + 19 * lines if lines else 8) + (20 if heads else 0)
-    width = left + across * step_x + 2
-    if title:
-        width = max(width, min(WIDTH, 24 + int(8.4 * len(title))))
+    width = max(left + across * step_x + 2, min(WIDTH, 420) if title else 0)
+    lines = wrapped(title, width - 16, 11.5, "bold").count("\n") + 1 if title else 0
+    top = (16 + 20 * lines if title else 8) + (20 if heads else 0)
     height = top + down * step_y + 4
     page = np.full((height, width, 3), 255, np.uint8)
     fig = Figure((width / DPI, height / DPI), dpi=DPI)
@@ -125,14 +138,9 @@ def _mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
         if rows is not None and i % across == 0:
             _write(fig, rows[i // across], left - 8, y + high / 2, "right", "center")
     fig.figimage(page, 0, 0, zorder=-1)
-    headline(fig, title)
     if title:
-        fig._suptitle.set(position=(8 / width, 1 - 8 / height), va="top")
+        headline(fig, title).set(y=1 - 8 / height, va="top")
     return fig
-
-
-def _wrapped(label, wide: int) -> str:
-    return textwrap.fill(str(label), max(5, wide // 6))
 
 
 def _write(fig, text, x, y, ha, va) -> None:
@@ -168,6 +176,8 @@ def draw_strip(
 
 def _frames(frames) -> np.ndarray:
     """Return frames as (T, B, C, H, W)."""
+    if not hasattr(frames, "shape") and len({np.shape(frame) for frame in frames}) != 1:
+        raise ValueError("frames must be images of one shape, and at least one")
     frames = array(frames)
     frames = frames[:, None] if frames.ndim == 4 else frames
     if frames.ndim != 5:
@@ -195,7 +205,7 @@ def gif(frames, seconds: float = 2.0, title: str | None = None,
 
 
 def _animation(stills: np.ndarray, seconds: float) -> bytes:
-    grey = (stills[..., 0] == stills[..., 1]).all() and (stills[..., 0] == stills[..., 2]).all()
+    grey = (stills == stills[..., :1]).all()
     pages = [Image.fromarray(s).convert("L" if grey else "RGB") for s in stills]
     pause = [max(40, int(1000 * seconds / len(pages)))] * (len(pages) - 1) + [1000]
     buffer = io.BytesIO()

@@ -25,11 +25,13 @@ def draw_curve(
     xlabel: str = "",
     ylabel: str = "",
     log: str | None = None,
+    smooth: int = 1,
 ) -> Figure:
     """Show y over x (n,): one line (n,), or {name: line} with the name at its end.
 
     A line of shape (runs, n) becomes its mean over the runs, shaded from the least to
-    the greatest run. `log` is "x", "y" or "xy". Floor and ceiling are dashed.
+    the greatest run. `log` is "x", "y" or "xy". Floor and ceiling are dashed. `smooth`
+    averages over so many neighbours, for noisy losses; the raw line stays, faint.
     """
     if log not in (None, "x", "y", "xy"):
         raise ValueError(f'log must be None, "x", "y" or "xy", not {log!r}')
@@ -42,21 +44,40 @@ def draw_curve(
             raise ValueError(f"y must have the length of x: x has {len(x)} values, "
                              f"{name or 'y'} has shape {runs.shape}")  # fmt: skip
         mean = runs.mean(0)
-        ax.plot(x, mean, color=colour, marker="o" if len(x) <= 24 else None, ms=4)
+        if smooth > 1:
+            ax.plot(x, mean, color=colour, alpha=0.2, linewidth=0.8)
+            mean = _smoothed(mean, smooth)
+        ax.plot(x, mean, color=colour, marker="o" if len(x) <= 24 else None, ms=4,
+                clip_on=False)  # fmt: skip
         if len(runs) > 1:
             ax.fill_between(x, runs.min(0), runs.max(0), color=colour, alpha=0.16, lw=0)
         ends.append((mean[np.isfinite(mean)][-1], name, colour))
     for where, word in ((floor, "floor"), (ceiling, "ceiling")):
         if where is not None:
             ax.axhline(where, **DASHED)
-            ends.append((where, f"{word} {number(where)}", SOFT))
-    for axis in log or "":
-        ax.set(**{f"{axis}scale": "log"})
+            ends.append((where, f"{word} {_short(where)}", SOFT))
+    for name in log or "":
+        ax.set(**{f"{name}scale": "log"})
+        getattr(ax, f"{name}axis").set_major_formatter(lambda value, _: f"{value:g}")
+    if len(x) <= 9:
+        ax.set_xticks(x)
     ax.margins(y=0.06)
     ax.set_xlabel(xlabel)
     ax.set_title(ylabel, loc="left", size=9.5, color=SOFT)
     _label_ends(ax, [end for end in ends if end[1]])
     return fig
+
+
+def _smoothed(line: np.ndarray, window: int) -> np.ndarray:
+    """Return the running mean; at the ends over the neighbours that there are."""
+    box = np.ones(min(window, len(line)))
+    counts = np.convolve(np.ones(len(line)), box, "same")
+    return np.convolve(line, box, "same") / counts
+
+
+def _short(value: float) -> str:
+    text = number(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def _colours(count: int) -> list[str]:
@@ -157,7 +178,7 @@ def draw_bars(
     for where, word in ((floor, "floor"), (ceiling, "ceiling")):
         if where is not None:
             ax.axvline(where, **DASHED)
-            ax.text(where, 1.015, f"{word} {number(where)}", size=9, color=SOFT,
+            ax.text(where, 1.015, f"{word} {_short(where)}", size=9, color=SOFT,
                     transform=ax.get_xaxis_transform(), ha="center")  # fmt: skip
     ax.set_yticks(ticks, list(groups), color=INK)
     ax.set_ylim(y - 0.95, -0.6)
@@ -174,7 +195,8 @@ def _bar(ax, y: float, runs: np.ndarray, name: str, colour: str) -> None:
     if len(runs) > 1:
         ax.plot([low, high], [y, y], color=INK, linewidth=1.2, marker="|", ms=5)
     ax.annotate(f"{number(mean)}  {name}".rstrip(), (max(high, 0), y), xytext=(6, 0),
-                textcoords="offset points", va="center", size=9)  # fmt: skip
+                textcoords="offset points", va="center", size=9,
+                bbox={"facecolor": "white", "linewidth": 0, "pad": 1})  # fmt: skip
 
 
 @matplotlib.rc_context(STYLE)
@@ -191,18 +213,19 @@ def draw_heat(
     if matrix.ndim != 2:
         raise ValueError(f"matrix must be (rows, columns), not {matrix.shape}")
     down, across = matrix.shape
-    cell = min(0.62, (WIDTH / DPI - 1.6) / across)
-    fig = Figure((max(4.5, cell * across + 1.6), cell * 0.72 * down + 1.1), dpi=DPI,
-                 layout="constrained")  # fmt: skip
+    width = min(WIDTH / DPI, max(4.5, 0.56 * across + 1.6))
+    fig = Figure((width, 0.36 * down + 1.1), dpi=DPI, layout="constrained")
     headline(fig, title)
     ax = fig.subplots()
+    whole = (matrix == matrix.round()).all()
     signed = matrix.min() < 0 < matrix.max()
     most = np.abs(matrix).max() if signed else None
     image = ax.imshow(matrix, cmap=SIGNED if signed else RISING, aspect="auto",
                       vmin=-most if signed else None, vmax=most)  # fmt: skip
     for (i, j), value in np.ndenumerate(matrix):
         dark = np.dot(image.cmap(image.norm(value))[:3], (0.3, 0.59, 0.11)) < 0.55
-        ax.text(j, i, number(value), ha="center", va="center", size=8.5,
+        text = f"{value:.0f}" if whole else number(value)
+        ax.text(j, i, text, ha="center", va="center", size=8.5,
                 color="white" if dark else INK)  # fmt: skip
     ax.grid(False)
     ax.spines[:].set_visible(False)
