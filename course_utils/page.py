@@ -1,0 +1,176 @@
+"""Pages that open with no network: executed lessons and the index of a run."""
+
+import html
+import re
+from pathlib import Path
+
+import nbformat
+from bs4 import BeautifulSoup
+from jinja2 import pass_context
+from latex2mathml.converter import convert
+from nbconvert.exporters.html import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments.formatters import HtmlFormatter
+
+IMAGES = ("image/png", "image/jpeg", "image/gif")
+STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
+
+
+def title(nb: nbformat.NotebookNode, otherwise: str) -> str:
+    """Return the text of a notebook's first heading."""
+    for cell in nb.cells:
+        if heading := re.search(r"^# (.+)$", cell.source, re.MULTILINE):
+            return heading[1].strip()
+    return otherwise
+
+
+def lesson(nb: nbformat.NotebookNode, row: dict, path: Path) -> str:
+    """Return an executed notebook as one HTML page that asks for nothing else.
+
+    `row` has the run's title, seconds, peak_mb and error; `path` is the notebook, with
+    its pictures beside it.
+    """
+    for output in [o for c in nb.cells for o in c.get("outputs", []) if "data" in o]:
+        _show(output)
+    exporter = Offline(template_name="basic", embed_images=True)
+    exporter.anchor_link_text = "#"
+    where = {"metadata": {"path": str(path.parent)}}
+    body = BeautifulSoup(exporter.from_notebook_node(nb, where)[0], "html.parser")
+    for image in body.select("img[src^=http]"):  # a badge: keep its words
+        image.replace_with(image.get("alt", ""))
+    for script in body.select("script, iframe, link"):
+        script.decompose()
+    head = f'<nav><a href="index.html">All lessons</a> <span>{_cost(row)}</span></nav>'
+    if row["error"]:
+        head += f'<p class="failed">Stopped at {html.escape(row["error"])}</p>'
+    return _html(row["title"], f"{head}<main>{body}</main>", _highlighting())
+
+
+def index(done: dict[str, dict]) -> str:
+    """Return the page of a run: {lesson name: row} as a table with scores as bars."""
+    failed = sum(bool(row["error"]) for row in done.values())
+    minutes = sum(row["seconds"] for row in done.values()) / 60
+    peak = max((row["peak_mb"] for row in done.values()), default=0)
+    machines = sorted({row["machine"] for row in done.values()})
+    summary = [f"{len(done)} lessons", f"{minutes:.1f} minutes", f"peak {peak} MB"]
+    summary += [f"{failed} failed" if failed else "all ran to the end", *machines]
+    body = (
+        "<main class='index'><h1>Generative AI for vision, from GANs to video</h1>"
+        f"<p class='summary'>{' · '.join(map(html.escape, summary))}</p>"
+        "<p>Every lesson as it ran. Each score lies on a bar between its floor (no "
+        "skill: chance, untouched input) and its ceiling (the best possible).</p>"
+        + "".join(_card(name, row) for name, row in done.items())
+        + "</main>"
+    )
+    return _html("The course, run", body)
+
+
+class Math(IPythonRenderer):
+    """Markdown whose equations become MathML, which browsers draw by themselves."""
+
+    def inline_math(self, body: str) -> str:
+        """Return an equation within a line."""
+        return mathml(body)
+
+    def block_math(self, body: str) -> str:
+        """Return an equation on lines of its own."""
+        return mathml(body, "block")
+
+    def latex_environment(self, name: str, body: str) -> str:
+        """Return an environment such as align."""
+        return mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
+
+
+class Offline(HTMLExporter):
+    """The notebook exporter with equations as MathML instead of a script from afar."""
+
+    @pass_context
+    def markdown2html(self, context: dict, source: str) -> str:
+        """Return Markdown as HTML, with a cell's pictures inside the page."""
+        renderer = Math(
+            escape=False,
+            embed_images=True,
+            path=context.get("resources", {}).get("metadata", {}).get("path", ""),
+            attachments=context.get("cell", {}).get("attachments", {}),
+            anchor_link_text=self.anchor_link_text,
+        )
+        return MarkdownWithMath(renderer=renderer).render(source)
+
+
+def mathml(tex: str, display: str = "inline") -> str:
+    """Return TeX as MathML; what cannot be converted stays readable as code."""
+    try:
+        # The converter knows align and aligned only with a body on its own.
+        return convert(tex.strip(), display=display)
+    except Exception:  # whatever a stray brace may raise, the page must be written
+        return f"<code>{html.escape(tex)}</code>"
+
+
+def _show(output: nbformat.NotebookNode) -> None:
+    """Turn a picture or an equation, in place, into HTML with its description."""
+    data = output.data
+    mime = next((m for m in IMAGES if m in data), None)
+    if "text/html" in data:
+        return
+    if mime:
+        notes = output.metadata.get(mime, {})
+        alt = notes.get("alt") or data.get("text/plain", "")
+        size = "".join(f' {k}="{v}"' for k, v in notes.items() if k in SIZE)
+        source = f"data:{mime};base64,{''.join(data[mime].split())}"
+        tag = f'<img src="{source}" alt="{html.escape(alt)}"{size}>'
+        output.data = nbformat.from_dict({"text/html": tag})
+    elif "text/latex" in data:
+        tex = data["text/latex"].strip().strip("$")
+        output.data = nbformat.from_dict({"text/html": mathml(tex, "block")})
+
+
+SIZE = ("width", "height")
+
+
+def _card(name: str, row: dict) -> str:
+    scores = "".join(_bar(score) for score in row["scores"])
+    state, word = ("failed", "failed") if row["error"] else ("ok", "ok")
+    error = f'<p class="failed">{html.escape(row["error"])}</p>' if row["error"] else ""
+    return (
+        f'<section><h2><a href="{name}.html">{html.escape(row["title"])}</a> '
+        f'<span class="pill {state}">{word}</span></h2>'
+        f'<p class="cost">{_cost(row)} · size {row["run"]}</p>{error}{scores}</section>'
+    )
+
+
+def _cost(row: dict) -> str:
+    seconds = row["seconds"]
+    took = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+    return f"{took} · {row['peak_mb']} MB"
+
+
+def _bar(score: dict) -> str:
+    """Return one score as a bar from the worst of floor and ceiling to the best."""
+    ends = sorted((score["floor"], score["ceiling"]))
+    worst, best = ends if score["better"] == "higher" else ends[::-1]
+    share = (score["value"] - worst) / ((best - worst) or 1)
+    share = 100 * min(1, max(0, share))
+    count = f", n={score['n']}" if score.get("n") else ""
+    told = f"seeds={score['seeds']}{count}, {score['better']} is better"
+    return (
+        f'<div class="score"><b>{html.escape(score["metric"].replace("_", " "))}</b>'
+        f"<span>{worst:.3g}</span>"
+        f'<div class="bar" role="img" aria-label="{share:.0f} % of the way"'
+        f' title="{told}"><i style="width:{share:.1f}%"></i></div>'
+        f"<span>{best:.3g}</span><strong>{score['value']:.3g}</strong></div>"
+    )
+
+
+def _highlighting() -> str:
+    light = HtmlFormatter(style="xcode").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
+
+
+def _html(name: str, body: str, style: str = "") -> str:
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(name)}</title><style>{style}\n{STYLE}</style></head>"
+        f"<body>{body}</body></html>\n"
+    )
