@@ -79,13 +79,14 @@ def _enlarged(images: np.ndarray, most: int) -> np.ndarray:
     return np.stack([np.asarray(image) for image in small])
 
 
-def _columns(count: int) -> int:
+def _columns(count: int, size: int) -> int:
     """Choose the columns of a grid: one row up to 10, then rows of equal length."""
     if count <= 10:
         return count
     best = math.sqrt(2.5 * count)
-    even = [c for c in range(5, 17) if count % c == 0 and abs(c - best) < best / 2]
-    return min(even, key=lambda c: abs(c - best), default=min(16, round(best)))
+    most = min(16, max(5, WIDTH // (size + GAP + 2)))
+    even = [c for c in range(5, most + 1) if count % c == 0 and abs(c / best - 1) < 0.5]
+    return min(even, key=lambda c: abs(c - best), default=min(most, round(best)))
 
 
 @matplotlib.rc_context(STYLE)
@@ -102,16 +103,17 @@ def draw_grid(
     write before the rows; `labels` are B texts to write under the images.
     """
     images = pixels(images)
+    size = max(images.shape[1:3])
     heads = None if columns is None or isinstance(columns, int) else list(columns)
-    across = len(heads) if heads else (columns or _columns(len(images)))
+    across = len(heads) if heads else columns or _columns(len(images), size)
     down = max(1, -(-len(images) // across))
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"labels must be one per image: {len(images)} images, "
                          f"{len(labels)} labels")  # fmt: skip
     left = 8 + (max(len(str(row)) for row in rows) * 7 + 10 if rows is not None else 0)
-    room = min((WIDTH - left) // across, max(560 // down, 64)) - GAP - 2
-    most = 232 if len(images) <= 3 else 160 if len(images) <= 10 else 112
-    cells = _enlarged(images, max(8, min(most, room)))
+    room = min((WIDTH - left) // across, max(560 // down, 72)) - GAP - 2
+    most = 232 if len(images) <= 4 else 160 if len(images) <= 10 else 112
+    cells = _enlarged(images, max(8, min(max(most, min(size, 440)), room)))
     return _mosaic(cells, across, down, left, heads, rows, labels, title)
 
 

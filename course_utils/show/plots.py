@@ -144,8 +144,8 @@ def _panel(ax, cloud, centres, limit, name, colour) -> None:
     ax.scatter(*cloud.T, s=size, color=colour, alpha=alpha, linewidths=0)
     if centres is not None:
         ax.scatter(*array(centres).T, s=34, marker="+", color=INK, linewidths=1.1)
-    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[],
-           yticks=[])  # fmt: skip
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", anchor="NW",
+           xticks=[], yticks=[])  # fmt: skip
     ax.set_title(name, loc="left", size=9.5, color=SOFT)
 
 
