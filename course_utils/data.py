@@ -69,9 +69,9 @@ def fashion_folder(folder: str | None = None) -> Path:
     for file in (name for pair in FASHION_FILES.values() for name in pair):
         if not ((place / file).exists() or (place / f"{file}.gz").exists()):
             raise FileNotFoundError(
-                f"Fashion-MNIST is not in {place}: {file} is missing. On Debian, Ubuntu "
-                "and Colab: apt-get install dataset-fashion-mnist. Elsewhere: put its "
-                "four IDX files in a folder and set FASHION_MNIST to it. "
+                f"Fashion-MNIST is not in {place}: {file} is missing. On Debian, "
+                "Ubuntu and Colab: apt-get install dataset-fashion-mnist. Elsewhere: "
+                "put its four IDX files in a folder and set FASHION_MNIST to it. "
                 'Or stay with data="digits".'
             )
     return place
@@ -117,9 +117,9 @@ def photographs(size: int = 64) -> dict[str, Tensor]:
 def ring(
     n: int, generator: torch.Generator | None = None, modes: int = 8, std: float = 0.02
 ) -> Tensor:
-    """Points (n, 2) of equally likely Gaussians on the unit circle: mode collapse's test.
+    """Draw points (n, 2) from equally likely Gaussians on the unit circle.
 
-    The centres are `ring_centres(modes)`, all distinct.
+    The usual test for mode collapse. `ring_centres(modes)` are the distinct centres.
     """
     which = torch.randint(modes, (n,), generator=generator)
     return ring_centres(modes)[which] + std * torch.randn(n, 2, generator=generator)

@@ -1,7 +1,7 @@
 """Diffusion in the papers' own letters: forwards, one step back, and all the way.
 
     maths           code              meaning
-    x_0, x_t        x0, x_t           pictures in [-1, 1], (B, C, H, W), or points (B, D)
+    x_0, x_t        x0, x_t           pictures (B, C, H, W) in [-1, 1], or points (B, D)
     epsilon         noise             standard normal, the shape of x0
     t               t                 long (B,), 0..T-1; t = 0 is the first noisy step
     alpha_bar_t     alpha_bar         schedule.alpha_bar[t]
@@ -183,7 +183,7 @@ def trajectory(
     generator: torch.Generator | None = None,
     **options: object,
 ) -> Iterator[tuple[int, Tensor]]:
-    """Walk from noise to data (Ho et al. 2020, Algorithm 2), yielding (t, x) as it goes.
+    """Walk from noise to data, yielding (t, x): Ho et al. 2020, Algorithm 2.
 
     The first pair is (t, x_T) at the noisiest step visited, the last (-1, x0).
     `step` is ddpm_step or ddim_step, `options` its keywords. With a generator all the
@@ -206,9 +206,8 @@ def trajectory(
 
 def sample(model: Model, x_T: Tensor, schedule: Schedule, **options: object) -> Tensor:
     """Turn noise x_T into data: the end of `trajectory`, which explains the options."""
-    for _, x in trajectory(model, x_T, schedule, **options):
-        pass
-    return x
+    *_, (_, x0) = trajectory(model, x_T, schedule, **options)
+    return x0
 
 
 def _randn_like(x: Tensor, generator: torch.Generator | None) -> Tensor:

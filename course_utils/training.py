@@ -59,8 +59,9 @@ def train(
     save_to  a .safetensors file: written every `save_every` steps and at the end; a run
              that finds it goes on from there, to the same weights as one that never
              stopped
-    Runs on one GPU, many, or none: Hugging Face Accelerate decides, so
-    `accelerate launch` spreads a recipe without a change.
+    Runs on one GPU, many, or none: Hugging Face Accelerate decides. `accelerate launch`
+    spreads a recipe over GPUs, torchrun with ACCELERATE_USE_CPU=true over CPUs. A model
+    with dropout draws its masks from torch's global stream, so those do not repeat.
     """
     accelerator = Accelerator()
     if optimizer is None:
@@ -68,29 +69,29 @@ def train(
     peaks = [group["lr"] for group in optimizer.param_groups]
     average = deepcopy(model).to(accelerator.device).eval().requires_grad_(False)
     model.to(accelerator.device)
-    first = _resume(save_to, model, average, optimizer) if save_to else 0
+    state = State(0, math.nan, 0.0, model, average)
+    if save_to and _resume(save_to, state, optimizer) and state.step >= steps:
+        yield state  # it was finished already
     wrapped, optimizer = accelerator.prepare(model, optimizer)
-    for step in range(first, steps):
+    for step in range(state.step, steps):
         factor = min(1.0, (step + 1) / max(1, warmup)) * _cosine(step, steps, decay)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * factor
         model.train()
         share = [_share(x, accelerator) for x in batch(_generator(seed, step))]
         error = loss(wrapped, *share)
+        value = accelerator.reduce(error.detach(), "mean").item()
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the loss is {value} at step {step}: lower lr")
         optimizer.zero_grad()
         accelerator.backward(error)
         optimizer.step()
         update_ema(average, model, min(ema, (step + 1) / (step + 10)))
-        last = step + 1 == steps
-        if save_to and (last or (step + 1) % save_every == 0):
-            if accelerator.is_main_process:
-                _save(save_to, step + 1, model, average, optimizer)
-        value = accelerator.reduce(error.detach(), "mean").item()
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} at step {step}: lower lr (now {lr})"
-            )
-        yield State(step + 1, value, peaks[0] * factor, model, average)
+        state = State(step + 1, value, peaks[0] * factor, model, average)
+        due = (step + 1) % save_every == 0 or step + 1 == steps
+        if save_to and due and accelerator.is_main_process:
+            _save(save_to, state, optimizer)
+        yield state
 
 
 def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
@@ -125,46 +126,52 @@ def _share(x: Tensor, accelerator: Accelerator) -> Tensor:
     return mine.to(accelerator.device)
 
 
-def _save(path, step, model, average, optimizer) -> None:
+def _save(
+    path: str | os.PathLike, state: State, optimizer: torch.optim.Optimizer
+) -> None:
     """Write everything a resumed run needs, first beside the file, then in its place.
 
     safetensors holds tensors only, so that loading a checkpoint can never run code.
     """
-    tensors = {f"model.{name}": x for name, x in model.state_dict().items()}
-    tensors |= {f"ema.{name}": x for name, x in average.state_dict().items()}
+    tensors = {f"model.{name}": x for name, x in state.model.state_dict().items()}
+    tensors |= {f"ema.{name}": x for name, x in state.ema.state_dict().items()}
     for index, entries in optimizer.state_dict()["state"].items():
         tensors |= {
             f"optimizer.{index}.{key}": torch.as_tensor(x) for key, x in entries.items()
         }
+    tensors = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
+    where = json.dumps({"step": state.step, "loss": state.loss, "lr": state.lr})
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    tensors = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
-    save_file(tensors, unfinished, metadata={"step": json.dumps(step)})
+    save_file(tensors, unfinished, metadata={"state": where})
     os.replace(unfinished, path)  # a kill leaves the old file or the new, never half
 
 
-def _resume(path, model, average, optimizer) -> int:
-    """Load what `_save` wrote, if it is there; return the step to go on from."""
+def _resume(
+    path: str | os.PathLike, state: State, optimizer: torch.optim.Optimizer
+) -> bool:
+    """Load what `_save` wrote into state and optimizer; False if there is no file."""
     if not Path(path).exists():
-        return 0
+        return False
     try:
         with safe_open(path, "pt") as file:
-            step = json.loads(file.metadata()["step"])
+            where = json.loads(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        model.load_state_dict(_part(tensors, "model."))
-        average.load_state_dict(_part(tensors, "ema."))
+        state.model.load_state_dict(_part(tensors, "model."))
+        state.ema.load_state_dict(_part(tensors, "ema."))
     except Exception as error:
         raise ValueError(
             f"{path} is no checkpoint of this model ({error}): "
             "delete it to start afresh, or name another file in save_to"
         ) from error
+    state.step, state.loss, state.lr = where["step"], where["loss"], where["lr"]
     entries: dict[int, dict[str, Tensor]] = {}
     for name, x in _part(tensors, "optimizer.").items():
         index, key = name.split(".", 1)
         entries.setdefault(int(index), {})[key] = x
     optimizer.load_state_dict(optimizer.state_dict() | {"state": entries})
-    return step
+    return True
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

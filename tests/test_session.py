@@ -1,0 +1,119 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils import session
+
+
+@pytest.fixture(autouse=True)
+def _outside_a_run(monkeypatch):
+    monkeypatch.delenv("COURSE_RUN", raising=False)
+    monkeypatch.delenv("COURSE_SCORES", raising=False)
+
+
+def test_start_says_what_it_did_in_one_line(capsys):
+    session.start("05", run="quick", seed=3)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("lesson 05 | run quick | seed 3 | ")
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    def draw():
+        session.start("05", seed=1)
+        return torch.rand(1).item(), np.random.rand()
+
+    assert draw() == draw()
+
+
+def test_an_unknown_run_size_is_refused():
+    with pytest.raises(ValueError, match="run must be one of quick, laptop, full"):
+        session.start("05", run="fast")
+
+
+def test_pick_follows_the_run_and_the_environment_overrides_it(monkeypatch):
+    session.start("05", run="full")
+    assert session.pick(quick=1, laptop=2, full=3) == 3
+    monkeypatch.setenv("COURSE_RUN", "quick")
+    session.start("05", run="full")
+    assert session.pick(quick=1, laptop=2, full=3) == 1
+
+
+def test_threads_obey_omp_num_threads_then_the_machine(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert session.threads() == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert 1 <= session.threads() <= min(4, os.cpu_count())
+
+
+def test_threads_obey_the_containers_quota(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(session, "cpu_quota", lambda: 1.5)
+    assert session.threads() == 1
+
+
+@pytest.mark.parametrize(
+    "text, cores", [("150000 100000", 1.5), ("max 100000", None), ("20000 100000", 1)]
+)
+def test_quota_of_cgroup_2(tmp_path, text, cores):
+    (tmp_path / "cpu.max").write_text(text + "\n")
+    assert session.cpu_quota(tmp_path) == cores
+
+
+def test_quota_of_cgroup_1_and_of_no_cgroup(tmp_path):
+    assert session.cpu_quota(tmp_path) is None
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text("200000")
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000")
+    assert session.cpu_quota(tmp_path) == 2
+
+
+def test_a_recorded_score_is_a_flat_row(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_SCORES", str(tmp_path / "scores.jsonl"))
+    session.start("05", run="quick")
+    session.record("05", accuracy=0.9, floor=0.1, ceiling=0.97, seeds=3, n=60)
+    row = json.loads((tmp_path / "scores.jsonl").read_text())
+    assert row == {
+        "lesson": "05",
+        "metric": "accuracy",
+        "value": 0.9,
+        "floor": 0.1,
+        "ceiling": 0.97,
+        "seeds": 3,
+        "n": 60,
+        "better": "higher",
+        "run": "quick",
+    }
+    assert session.scores == [row]
+    assert "accuracy: 0.9  (floor 0.1, ceiling 0.97" in capsys.readouterr().out
+
+
+def test_a_tensor_is_a_fine_score():
+    session.record("05", accuracy=torch.tensor(0.5), floor=0, ceiling=1)
+    assert session.scores[-1]["value"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "metric, cure",
+    [
+        (dict(), "exactly one metric"),
+        (dict(a=1, b=2), "exactly one metric"),
+        (dict(Accuracy=1), "snake_case"),
+        (dict(a=float("nan")), "finite"),
+        (dict(a=1, better="up"), 'better must be "higher" or "lower"'),
+    ],
+)
+def test_a_bad_score_is_refused(metric, cure):
+    with pytest.raises(ValueError, match=cure):
+        session.record("05", floor=0, ceiling=1, **metric)
+
+
+def test_offline_switches_are_set_before_the_hub_is_imported():
+    import huggingface_hub.constants as hub
+
+    import course_utils  # noqa: F401
+
+    assert hub.HF_HUB_OFFLINE or os.environ["HF_HUB_OFFLINE"] == "0"
+    assert hub.HF_HUB_DISABLE_TELEMETRY
