@@ -1,6 +1,8 @@
 """The console script `course`: every verb of the Makefile, for those without make."""
 
+import subprocess
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -8,49 +10,78 @@ LESSONS = click.argument("lessons", nargs=-1, metavar="[LESSONS]...")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="generative-vision-course")
 def main() -> None:
     """Generative AI for vision, from GANs to video, in your own notebooks."""
 
 
 @main.command("run")
 @LESSONS
+@click.option("--run", "size", default="laptop", help="quick, laptop (default) or full")
 @click.option(
-    "--run", "size", default="laptop", show_default=True, help="quick, laptop or full."
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Set a parameter of every lesson.",
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="parameter"
 )
 def run_lessons(lessons: tuple[str, ...], size: str, settings: tuple[str, ...]) -> None:
-    """Run LESSONS (such as 05 06; all if none) and leave build/course/index.html."""
+    """Run LESSONS (such as 05 06; all if none) and leave build/course/index.html.
+
+    --set gives a parameter of the lessons another value, as in --set seed=1.
+    """
     from course_utils import report
 
-    _exit(lambda: report.course(lessons, size, dict(map(_split, settings))))
+    _leave(lambda: report.course(lessons, size, dict(map(_split, settings))))
 
 
 @main.command("notebooks")
 @LESSONS
 def save_notebooks(lessons: tuple[str, ...]) -> None:
-    """Run LESSONS at laptop size and save them in place, if they succeed."""
+    """Run LESSONS at laptop size; save those in place that reach their end."""
     from course_utils import report
 
-    _exit(lambda: report.in_place(lessons))
+    _leave(lambda: report.in_place(lessons))
+
+
+@main.command("lab")
+@click.argument("lesson", default="00")
+def open_lab(lesson: str) -> None:
+    """Open JupyterLab on LESSON (00 if none), for this computer only."""
+    from course_utils import runner
+
+    def start() -> bool:
+        [notebook] = runner.lessons([lesson])
+        command = [sys.executable, "-m", "jupyterlab", str(notebook)]
+        command += ["--ServerApp.ip=127.0.0.1"]
+        command += [f"--ServerApp.root_dir={runner.root()}"]
+        return subprocess.run(command).returncode == 0
+
+    _leave(start)
+
+
+@main.command("doctor")
+def see_doctor() -> None:
+    """Look at versions, threads, memory, kernel, widgets, weights; say what to do."""
+    from course_utils import doctor
+
+    _leave(doctor.examine)
+
+
+@main.command("train")
+@click.argument("name")
+def train_again(name: str) -> None:
+    """Train the shipped weight NAME again, from nothing, as it was trained."""
+    from course_utils import recipes
+
+    _leave(lambda: recipes.train(name) or True)
 
 
 def _split(setting: str) -> tuple[str, str]:
     name, equals, value = setting.partition("=")
     if not equals:
-        raise click.UsageError(
-            f"--set takes name=value, as in --set seed=1; not {setting}"
-        )
+        raise ValueError(f"--set takes NAME=VALUE, as in --set seed=1, not {setting!r}")
     return name.strip(), value.strip()
 
 
-def _exit(work) -> None:
-    """Leave with 0 if `work` says that all went well; say bad input in one line."""
+def _leave(work: Callable[[], bool]) -> None:
+    """Exit with 0 if `work` says that all went well; say bad input in one line."""
     try:
         fine = work()
     except ValueError as error:

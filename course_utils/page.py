@@ -1,11 +1,13 @@
 """Pages that open with no network: executed lessons and the index of a run."""
 
+import base64
 import html
+import mimetypes
 import re
 from pathlib import Path
 
 import nbformat
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from jinja2 import pass_context
 from latex2mathml.converter import convert
 from nbconvert.exporters.html import HTMLExporter
@@ -32,17 +34,18 @@ def lesson(nb: nbformat.NotebookNode, row: dict, path: Path) -> str:
     """
     for output in [o for c in nb.cells for o in c.get("outputs", []) if "data" in o]:
         _show(output)
-    exporter = Offline(template_name="basic", embed_images=True)
-    exporter.anchor_link_text = "#"
-    where = {"metadata": {"path": str(path.parent)}}
-    body = BeautifulSoup(exporter.from_notebook_node(nb, where)[0], "html.parser")
-    for image in body.select("img[src^=http]"):  # a badge: keep its words
-        image.replace_with(image.get("alt", ""))
+    exporter = Offline(template_name="basic", anchor_link_text="#")
+    body = BeautifulSoup(exporter.from_notebook_node(nb)[0], "html.parser")
+    for image in body.select("img:not([src^=data])"):
+        _embed(image, path.parent)
     for script in body.select("script, iframe, link"):
         script.decompose()
     head = f'<nav><a href="index.html">All lessons</a> <span>{_cost(row)}</span></nav>'
     if row["error"]:
-        head += f'<p class="failed">Stopped at {html.escape(row["error"])}</p>'
+        error = html.escape(row["error"])
+        head += f'<p class="failed"><a href="#stopped">Stopped</a> at {error}</p>'
+        for output in body.select(".output_error")[-1:]:
+            output["id"] = "stopped"
     return _html(row["title"], f"{head}<main>{body}</main>", _highlighting())
 
 
@@ -86,12 +89,11 @@ class Offline(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context: dict, source: str) -> str:
-        """Return Markdown as HTML, with a cell's pictures inside the page."""
+        """Return Markdown as HTML, its equations as MathML."""
+        cell = context.get("cell", {})
         renderer = Math(
             escape=False,
-            embed_images=True,
-            path=context.get("resources", {}).get("metadata", {}).get("path", ""),
-            attachments=context.get("cell", {}).get("attachments", {}),
+            attachments=cell.get("attachments", {}),
             anchor_link_text=self.anchor_link_text,
         )
         return MarkdownWithMath(renderer=renderer).render(source)
@@ -99,11 +101,26 @@ class Offline(HTMLExporter):
 
 def mathml(tex: str, display: str = "inline") -> str:
     """Return TeX as MathML; what cannot be converted stays readable as code."""
+    known = re.sub(r"(begin|end)\{aligned\}", r"\1{align*}", tex.strip())
     try:
-        # The converter knows align and aligned only with a body on its own.
-        return convert(tex.strip(), display=display)
+        drawn = convert(known, display=display)
+        return drawn.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")  # \sim
     except Exception:  # whatever a stray brace may raise, the page must be written
         return f"<code>{html.escape(tex)}</code>"
+
+
+def _embed(image: Tag, folder: Path) -> None:
+    """Put a picture that lies beside the notebook into the page; of others the words.
+
+    A badge from a web site would be asked for each time that the page is opened.
+    """
+    file = folder / image["src"]
+    if "://" in image["src"] or not file.is_file():
+        image.replace_with(image.get("alt", ""))
+    else:
+        kind = mimetypes.guess_type(file)[0]
+        content = base64.b64encode(file.read_bytes()).decode()
+        image["src"] = f"data:{kind};base64,{content}"
 
 
 def _show(output: nbformat.NotebookNode) -> None:
@@ -115,16 +132,13 @@ def _show(output: nbformat.NotebookNode) -> None:
     if mime:
         notes = output.metadata.get(mime, {})
         alt = notes.get("alt") or data.get("text/plain", "")
-        size = "".join(f' {k}="{v}"' for k, v in notes.items() if k in SIZE)
+        shown = [f' {k}="{notes[k]}"' for k in ("width", "height") if k in notes]
         source = f"data:{mime};base64,{''.join(data[mime].split())}"
-        tag = f'<img src="{source}" alt="{html.escape(alt)}"{size}>'
+        tag = f'<img src="{source}" alt="{html.escape(alt)}"{"".join(shown)}>'
         output.data = nbformat.from_dict({"text/html": tag})
     elif "text/latex" in data:
         tex = data["text/latex"].strip().strip("$")
         output.data = nbformat.from_dict({"text/html": mathml(tex, "block")})
-
-
-SIZE = ("width", "height")
 
 
 def _card(name: str, row: dict) -> str:

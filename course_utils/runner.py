@@ -3,27 +3,18 @@
 import ast
 import json
 import logging
-import os
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
 import papermill
-import psutil
-from jupyter_client import AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
+from course_utils.kernel import kernel_class, peak_memory
 from course_utils.tidy import save_notebook, strip_notebook
 
 
@@ -150,7 +141,7 @@ def _execute(source: Path, out: Path, values: dict, timeout: int) -> Result:
     scores, error = work / "scores.jsonl", None
     began = time.perf_counter()
     try:
-        with _peak_memory() as memory:
+        with peak_memory() as memory:
             papermill.execute_notebook(
                 str(source),
                 str(out.resolve()),
@@ -160,7 +151,7 @@ def _execute(source: Path, out: Path, values: dict, timeout: int) -> Result:
                 execution_timeout=timeout,
                 start_timeout=120,
                 cwd=str(source.parent),
-                kernel_manager_class=_kernel_class(_environment(scores), memory),
+                kernel_manager_class=kernel_class(scores, memory),
             )
     except (PapermillExecutionError, CellTimeoutError, RuntimeError) as caught:
         error = caught
@@ -171,68 +162,6 @@ def _execute(source: Path, out: Path, values: dict, timeout: int) -> Result:
     lines = scores.read_text("utf-8").splitlines() if scores.exists() else []
     shutil.rmtree(work, ignore_errors=True)
     return Result(out, seconds, memory["peak_mb"], [*map(json.loads, lines)], reason)
-
-
-def _environment(scores: Path) -> dict[str, str]:
-    """Return the kernel's environment: threads that are really there, scores on."""
-    from course_utils import session  # late: it imports torch
-
-    env = {k: v for k, v in os.environ.items() if k != "COURSE_RUN"}
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        env.setdefault(name, str(session.threads()))
-    env |= {"COURSE_SCORES": str(scores)}
-    return env | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-
-
-def _kernel_class(env: dict[str, str], memory: dict) -> type:
-    class ThisPython(AsyncKernelManager):
-        """A kernel in this very interpreter, whatever kernels are registered."""
-
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            launch = [sys.executable, "-m", "ipykernel_launcher", "-f"]
-            launch.append("{connection_file}")
-            return KernelSpec(argv=launch, display_name="Python 3", language="python")
-
-        async def start_kernel(self, **kwargs: Any) -> None:
-            quiet = subprocess.DEVNULL  # what a kernel logs is not for the learner
-            kwargs |= {"env": env, "stdout": quiet, "stderr": quiet}
-            await super().start_kernel(**kwargs)
-            memory["pid"] = self.provisioner.pid
-
-    return ThisPython
-
-
-@contextmanager
-def _peak_memory() -> Iterator[dict]:
-    """Watch the process memory["pid"] from outside; leave memory["peak_mb"]."""
-    memory, stop = {"pid": None, "peak_mb": 0.0}, threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.1):
-            if memory["pid"]:
-                memory["peak_mb"] = max(memory["peak_mb"], _used_mb(memory["pid"]))
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield memory
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _used_mb(pid: int) -> float:
-    try:
-        kernel = psutil.Process(pid)
-        family = [kernel, *kernel.children(recursive=True)]
-        now = sum(process.memory_info().rss for process in family)
-        status = Path(f"/proc/{pid}/status")  # Linux keeps the exact peak itself
-        text = status.read_text() if status.exists() else ""
-        peak = re.search(r"VmHWM:\s+(\d+) kB", text)
-        return max(now, int(peak[1]) * 1024 if peak else 0) / 1e6
-    except (psutil.Error, OSError):
-        return 0.0
 
 
 def _reason(nb: Any, error: Exception, timeout: int, peak_mb: float) -> str:

@@ -29,6 +29,8 @@ def strip_notebook(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
             "language_info": {"name": "python", "pygments_lexer": "ipython3"},
         }
     )
+    banner = "papermill-error-cell-tag"
+    nb.cells = [c for c in nb.cells if banner not in c.metadata.get("tags", [])]
     seen: dict[str, int] = {}
     for cell in nb.cells:
         cell.id = _new_id(cell, seen)
