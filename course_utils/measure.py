@@ -1,0 +1,358 @@
+"""How good is it? A judge that reads pictures, and distances between two sets of them.
+
+Every score is only as good as the judge's eyes and the number of pictures, so both
+are always said: the judge prints its accuracy on pictures it never saw, and a report
+puts real pictures (the best that can be hoped for) and static (the worst) beside yours.
+"""
+
+import functools
+import json
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from course_utils import data, models
+
+
+class JudgeNet(nn.Module):
+    """A small classifier; its last hidden layer is what tiny-FID looks at.
+
+    Convolutions and poolings until the picture is 4x4, then one hidden layer, which is
+    standardised over the training pictures: mean 0, variance 1 per feature.
+    """
+
+    def __init__(self, size: int, channels: Sequence[int], features: int, classes: int):
+        """Build it for (1, size, size) pictures; one convolution for each of channels."""
+        super().__init__()
+        layers, before = [], 1
+        for width in channels:
+            layers += [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width)]
+            layers += [nn.ReLU()] + ([nn.MaxPool2d(2)] if size > 4 else [])
+            before, size = width, max(size // 2, 4)
+        flat = before * size * size
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, features))
+        self.standardise = nn.BatchNorm1d(features, affine=False)
+        self.head = nn.Sequential(nn.ReLU(), nn.Linear(features, classes))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The standardised hidden layer: (B, 1, H, W) -> (B, D)."""
+        return self.standardise(self.body(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits: (B, 1, H, W) -> (B, classes)."""
+        return self.head(self.features(images))
+
+
+class Judge:
+    """A frozen classifier with the questions that lessons ask of it.
+
+    Images are (N, 1, size, size) in [-1, 1]; anything else is a ValueError.
+    """
+
+    def __init__(self, name: str, net: JudgeNet, config: dict):
+        """Freeze net; config says its classes and its accuracy on held-out pictures."""
+        self.name, self.net = name, net.eval().requires_grad_(False)
+        self.size: int = config["net"]["size"]
+        self.classes: list[str] = config["classes"]
+        self.held_out_accuracy: float = config["held_out_accuracy"]
+        self.held_out_n: int = config["held_out_n"]
+
+    def __repr__(self) -> str:
+        """What the judge is and how far to trust it."""
+        return (
+            f"judge({self.name!r}): reads {self.held_out_accuracy:.1%} of "
+            f"{self.held_out_n} held-out pictures correctly"
+        )
+
+    def _apply(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        _check_images(images, self.size)
+        with torch.no_grad():
+            batches = images.detach().to("cpu", torch.float32).split(500)
+            return torch.cat([function(batch) for batch in batches])
+
+    def features(self, images: Tensor) -> Tensor:
+        """The penultimate layer, (N, D): the space in which sets are compared."""
+        return self._apply(self.net.features, images)
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """p(class | image), (N, classes)."""
+        return self._apply(self.net, images).softmax(dim=1)
+
+    def labels(self, images: Tensor) -> Tensor:
+        """The most probable class of each picture, (N,) long."""
+        return self.probabilities(images).argmax(dim=1)
+
+    def confidence(self, images: Tensor) -> Tensor:
+        """The probability of that class, (N,). High does not mean real: see report."""
+        return self.probabilities(images).amax(dim=1)
+
+    def accuracy(self, images: Tensor, labels: Tensor) -> float:
+        """Share of pictures read as their label says."""
+        if labels.shape != images.shape[:1]:
+            raise ValueError(
+                f"labels has shape {tuple(labels.shape)}: pass one label per image, "
+                f"shape ({len(images)},)"
+            )
+        return (self.labels(images) == labels.cpu()).float().mean().item()
+
+    def report(self, images: Tensor) -> dict[str, float]:
+        """report(...) against this judge's own data: training and held-out pictures."""
+        return report(self, images, *_reference(self.name))
+
+
+@functools.cache
+def judge(name: str = "digits") -> Judge:
+    """The judge that the course ships for a data set: "digits" or "fashion"."""
+    if name not in data.NAMES:
+        raise ValueError(f"name must be one of {', '.join(data.NAMES)}, not {name!r}")
+    folder = models.path(f"judge-{name}")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return build(name, load_file(folder / "model.safetensors"), config)
+
+
+def build(name: str, weights: dict[str, Tensor], config: dict) -> Judge:
+    """A judge from weights of any precision and its config (see its config.json)."""
+    net = JudgeNet(**config["net"])
+    net.load_state_dict(weights)  # copies into float32
+    return Judge(name, net, config)
+
+
+@functools.cache
+def _reference(name: str) -> tuple[Tensor, Tensor]:
+    """Return (real, held_out): the training pictures and those the judge never saw."""
+    real, held_out = data.load(name, "train").images, data.load(name, "test").images
+    return real[:5000], held_out[:2000]  # all of the digits: 1257 and 540
+
+
+def report(
+    judge: Judge, images: Tensor, real: Tensor, held_out: Tensor
+) -> dict[str, float]:
+    """Score n pictures against `real`, beside what real pictures and static score.
+
+    `held_out` are real pictures that are not in `real`; at most as many `images` can be
+    scored, because every number depends on n and must be compared at the same n. Keys:
+
+    n                 how many pictures were scored
+    judge_accuracy    of the judge on its own held-out pictures
+    tiny_fid, kid     distance to `real`, lower is better (see fid, kid)
+    precision, recall, density, coverage      higher is better (see prdc; k = 5)
+    confidence        mean probability of the class that the judge sees
+    classes           classes that at least one picture in a hundred shows
+
+    and for each of these the same of n held-out pictures, `tiny_fid_real`, and of n
+    pictures of static, `tiny_fid_noise`. The first is what perfection scores, the
+    second what no skill scores. Less than `_real` is no triumph: copies of the
+    training pictures do that.
+    """
+    n = len(images)
+    if n > len(held_out):
+        raise ValueError(
+            f"images has {n} pictures, but only {len(held_out)} held-out ones are "
+            f"there to compare with at the same n: pass images[:{len(held_out)}]"
+        )
+    known, row = _bounds(judge, real, held_out, n)
+    own = {"n": n, "judge_accuracy": judge.held_out_accuracy}
+    return own | _scores(judge, images, known) | row
+
+
+@functools.lru_cache(maxsize=8)  # tensors are told apart by identity, not by value
+def _bounds(
+    judge: Judge, real: Tensor, held_out: Tensor, n: int
+) -> tuple[Tensor, dict[str, float]]:
+    """Return the features of `real`, and what n real pictures and static score."""
+    held_out, known = held_out[:n], judge.features(real)
+    generator = torch.Generator().manual_seed(0)
+    static = torch.rand(held_out.shape, generator=generator) * 2 - 1
+    best = _scores(judge, held_out, known)
+    worst = _scores(judge, static, known)
+    row = {f"{key}_real": x for key, x in best.items()}
+    return known, row | {f"{key}_noise": x for key, x in worst.items()}
+
+
+def _scores(judge: Judge, images: Tensor, known: Tensor) -> dict[str, float]:
+    features, labels = judge.features(images), judge.labels(images)
+    return {
+        "tiny_fid": fid(known, features),
+        "kid": kid(known, features),
+        **prdc(known, features),
+        "confidence": judge.confidence(images).mean().item(),
+        "classes": classes_covered(labels, len(judge.classes), 1 + len(images) // 100),
+    }
+
+
+def fid(a: Tensor, b: Tensor) -> float:
+    """Frechet distance of two feature sets (N, D), (M, D), each taken as a Gaussian.
+
+    |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))      (Heusel et al. 2017, eq. 6)
+
+    0 for equal means and covariances. In float64; the root is that of the symmetric
+    S_a^(1/2) S_b S_a^(1/2), which has the same trace. Biased upwards, the more the
+    fewer samples: compare only at equal N. On our judge's features it is a *tiny*-FID:
+    never comparable with published numbers.
+    """
+    _check_features(a, b, more_than_features=True)
+    a, b = a.double(), b.double()
+    root = _symmetric_root(a.T.cov())
+    mean = (a.mean(0) - b.mean(0)).square().sum()
+    cross = _symmetric_root(root @ b.T.cov() @ root).trace()
+    return (mean + a.T.cov().trace() + b.T.cov().trace() - 2 * cross).clamp(0).item()
+
+
+def _symmetric_root(matrix: Tensor) -> Tensor:
+    """Return the square root of a symmetric positive semi-definite matrix."""
+    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    return vectors * values.clamp(0).sqrt() @ vectors.T  # rounding makes -1e-17 of 0
+
+
+def kid(a: Tensor, b: Tensor) -> float:
+    """Squared maximum mean discrepancy of two feature sets (N, D), (M, D).
+
+    Kernel (x.y / D + 1)^3, unbiased estimator  (Binkowski et al. 2018, eq. 4): 0 in
+    expectation for two samples of one distribution at any N, so it can be negative.
+    """
+    _check_features(a, b)
+    a, b = a.double(), b.double()
+    return (_mean_kernel(a) + _mean_kernel(b) - 2 * _kernel(a, b).mean()).item()
+
+
+def _kernel(a: Tensor, b: Tensor) -> Tensor:
+    return (a @ b.T / a.shape[1] + 1) ** 3  # (N, M)
+
+
+def _mean_kernel(a: Tensor) -> Tensor:
+    """The mean over pairs of different samples: leaving out i = j removes the bias."""
+    kernel = _kernel(a, a)
+    return (kernel.sum() - kernel.trace()) / (len(a) * (len(a) - 1))
+
+
+def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
+    """Precision, recall, density, coverage of fake (M, D) given real (N, D) features.
+
+    Around each sample lies a ball that reaches to its k-th neighbour in its own set.
+
+    precision  share of fakes in some real ball        (Kynkaanniemi et al. 2019; k = 3)
+    recall     share of reals in some fake ball; a single far-off fake raises it
+    density    mean number of real balls a fake lies in, over k; can exceed 1
+    coverage   share of real balls with a fake in them        (Naeem et al. 2020; k = 5)
+    """
+    _check_features(real, fake)
+    for name, x in (("real", real), ("fake", fake)):
+        if not 1 <= k < len(x):
+            raise ValueError(f"k={k} needs 1 <= k < {len(x)}, the samples in {name}")
+    real, fake = real.double(), fake.double()
+    between = _distances(real, fake)  # (N, M)
+    in_real = between < _radii(real, k)[:, None]
+    in_fake = between < _radii(fake, k)[None, :]
+    return {
+        "precision": in_real.any(0).double().mean().item(),
+        "recall": in_fake.any(1).double().mean().item(),
+        "density": in_real.sum(0).double().mean().item() / k,
+        "coverage": in_real.any(1).double().mean().item(),
+    }
+
+
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    # The fast way through a @ b gives 1e-8 for equal points, and then 0 < 0 is true.
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _radii(x: Tensor, k: int) -> Tensor:
+    """Distance (N,) from each sample to its k-th neighbour; itself is the 0th."""
+    return _distances(x, x).kthvalue(k + 1, dim=1).values
+
+
+def modes_covered(
+    points: Tensor, centres: Tensor, std: float, within: float = 3.0
+) -> dict[str, float]:
+    """Count the modes that points (N, 2) reach, and the share of good points.
+
+    A point is of high quality if it lies within 3 std of the nearest centre; a mode is
+    covered if it has at least one such point (Srivastava et al. 2017, VEEGAN; Lin et
+    al. 2018, PacGAN: of 2500 points). Returns {"modes": int, "high_quality": share}.
+    """
+    if std <= 0:
+        raise ValueError(f"std={std} must be the positive spread of one mode")
+    _check_features(points, centres, names=("points", "centres"), at_least=1)
+    distance, nearest = torch.cdist(points.double(), centres.double()).min(dim=1)
+    good = distance <= within * std
+    return {
+        "modes": len(nearest[good].unique()),
+        "high_quality": good.double().mean().item(),
+    }
+
+
+def classes_covered(labels: Tensor, classes: int = 10, at_least: int = 1) -> int:
+    """How many of the classes 0..classes-1 appear `at_least` times in labels (N,).
+
+    A judge misreads a few pictures, so ask for more than one when N is large.
+    """
+    if labels.ndim != 1 or labels.is_floating_point():
+        raise ValueError(
+            f"labels must be (N,) whole numbers, such as judge.labels(images); got "
+            f"{labels.dtype} of shape {tuple(labels.shape)}"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(f"labels must lie in 0..{classes - 1}: is classes right?")
+    counts = torch.bincount(labels.cpu(), minlength=classes)
+    return int((counts >= at_least).sum())
+
+
+def seconds_per_image(
+    sample: Callable[[int], Tensor], n: int = 64, repeats: int = 3
+) -> float:
+    """Time `sample(n)`, which returns n pictures: the median of `repeats`, over n.
+
+    A first call, not counted, warms up. It depends on n: say n, device and threads.
+    """
+    sample(n)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        sample(n)[0].cpu()  # fetching a result waits for a GPU to finish
+        times.append(time.perf_counter() - start)
+    return sorted(times)[repeats // 2] / n
+
+
+def _check_images(images: Tensor, size: int) -> None:
+    if images.ndim != 4 or images.shape[1:] != (1, size, size):
+        raise ValueError(
+            f"images has shape {tuple(images.shape)}; this judge reads "
+            f"(N, 1, {size}, {size})"
+        )
+    if not images.isfinite().all():
+        raise ValueError("images has values that are not finite: did training diverge?")
+    low, high = (images.amin().item(), images.amax().item()) if len(images) else (0, 0)
+    if low < -1.001 or high > 1.001:
+        raise ValueError(
+            f"images lies in [{low:.3g}, {high:.3g}], not in [-1, 1]: pass "
+            "images.clamp(-1, 1), what a screen would show; or scale it, if it is "
+            "in 0..255"
+        )
+
+
+def _check_features(
+    a: Tensor,
+    b: Tensor,
+    names: tuple[str, str] = ("the first set", "the second set"),
+    at_least: int = 2,
+    more_than_features: bool = False,
+) -> None:
+    for name, x in zip(names, (a, b), strict=True):
+        if x.ndim != 2:
+            raise ValueError(f"{name} must be (N, D), not {tuple(x.shape)}")
+        if not x.isfinite().all():
+            raise ValueError(f"{name} has values that are not finite")
+        least = x.shape[1] + 1 if more_than_features else at_least
+        if len(x) < least:
+            raise ValueError(
+                f"{name} has {len(x)} samples of {x.shape[1]} numbers: pass at least "
+                f"{least}; ten times as many give a steady result"
+            )
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"{names[0]} has {a.shape[1]} numbers a sample, {names[1]} {b.shape[1]}: "
+            "features of the same judge are needed"
+        )
