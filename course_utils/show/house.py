@@ -18,7 +18,7 @@ from PIL import Image
 
 INK, SOFT, LINE = "#1f2a36", "#66727f", "#dde2e7"
 PALETTE = ("#2b6ca3", "#e08e1b", "#2a9d84", "#b5477a", "#7d6bb5", "#8a6f4d")
-DPI, WIDTH = 110, 900  # pixels: what fits beside Jupyter's prompt
+DPI, WIDTH = 110, 860  # pixels: what fits beside prompt and file list at 1300
 HEAVY = 120_000  # bytes; a heavier PNG becomes a JPEG
 
 STYLE = {
@@ -107,12 +107,17 @@ def headline(fig: Figure, title: str | None):
                         weight="bold")  # fmt: skip
 
 
-def encode(fig: Figure) -> tuple[str, bytes]:
-    """Draw a figure and return (mime type, bytes): PNG, or JPEG where that is heavy."""
+def drawn(fig: Figure) -> Image.Image:
+    """Return a figure's pixels."""
     canvas = FigureCanvasAgg(fig)
     with matplotlib.rc_context(STYLE):
         canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def encode(fig: Figure) -> tuple[str, bytes]:
+    """Draw a figure and return (mime type, bytes): PNG, or JPEG where that is heavy."""
+    picture = drawn(fig)
     png = _saved(picture, "PNG", optimize=True)
     if len(png) <= HEAVY:
         return "image/png", png

@@ -22,7 +22,8 @@ def widget(draw: Callable, *, alt: str | None = None, **controls) -> None:
     """
     import ipywidgets
 
-    knobs = {name: _knob(name, what) for name, what in controls.items()}
+    room = f"{20 + 8 * max(map(len, controls), default=0)}px"
+    knobs = {name: _knob(name, what, room) for name, what in controls.items()}
 
     def values():
         return {name: knob.value for name, knob in knobs.items()}
@@ -31,7 +32,7 @@ def widget(draw: Callable, *, alt: str | None = None, **controls) -> None:
     alt = alt_text(alt, first)
     mime, data = encode(first)
     picture = ipywidgets.Image(value=data, format=mime.removeprefix("image/"))
-    picture.layout.max_width = "100%"
+    picture.layout.max_width, picture.layout.align_self = "100%", "flex-start"
     trouble = ipywidgets.HTML()
 
     def redraw(_):
@@ -54,12 +55,12 @@ def widget(draw: Callable, *, alt: str | None = None, **controls) -> None:
     put(**shown)
 
 
-def _knob(name: str, what):
-    """Return the ipywidgets control for one description."""
+def _knob(name: str, what, room: str):
+    """Return the ipywidgets control for one description, its name in `room`."""
     import ipywidgets
 
     words = {"description": name.replace("_", " "),
-             "style": {"description_width": "120px"},
+             "style": {"description_width": room},
              "layout": {"width": "480px", "max_width": "100%"}}  # fmt: skip
     if isinstance(what, bool):
         return ipywidgets.Checkbox(value=what, **words)

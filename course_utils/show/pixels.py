@@ -17,6 +17,7 @@ from .house import (
     alt_text,
     array,
     bundle,
+    drawn,
     headline,
     put,
     wrapped,
@@ -188,28 +189,41 @@ def _frames(frames) -> np.ndarray:
     return frames
 
 
-def gif(frames, seconds: float = 2.0, title: str | None = None,
-        alt: str | None = None) -> None:  # fmt: skip
-    """Display an animation of at most 16 of the frames and 200 kB, which loops.
+def gif(
+    frames,
+    labels: Sequence | None = None,
+    seconds: float = 2.0,
+    title: str | None = None,
+    alt: str | None = None,
+) -> None:
+    """Display an animation that loops, of at most 16 of the frames and 200 kB.
 
-    `frames` as in strip; frames that hold B images show them side by side. ValueError
-    without title and alt.
+    `frames` and `labels` as in strip; frames that hold B images show them side by side.
+    ValueError without title and alt.
     """
     alt = alt_text(alt or title)
     frames = _frames(frames)
-    keep = np.linspace(0, len(frames) - 1, min(16, len(frames))).round().astype(int)
-    still = [np.concatenate(pixels(frame, "frames"), 1) for frame in frames[keep]]
-    for most in (480, 320, 240, 160, 120, 80):
-        data = _animation(_enlarged(np.stack(still), most), seconds)
+    for count, most in ((16, 232), (16, 112), (12, 64), (8, 64), (6, 48), (4, 32)):
+        keep = np.linspace(0, len(frames) - 1, min(count, len(frames))).round()
+        data = _animation([
+            _still(frames[i], labels[i] if labels is not None else None, title, most)
+            for i in keep.astype(int)
+        ], seconds)  # fmt: skip
         if len(data) <= 200_000:
             break
     put(**bundle("image/gif", data, alt))
 
 
-def _animation(stills: np.ndarray, seconds: float) -> bytes:
-    grey = (stills == stills[..., :1]).all()
-    pages = [Image.fromarray(s).convert("L" if grey else "RGB") for s in stills]
-    pause = [max(40, int(1000 * seconds / len(pages)))] * (len(pages) - 1) + [1000]
+def _still(images: np.ndarray, label, title: str | None, most: int) -> Image.Image:
+    """Return one frame of an animation, drawn like a grid of one row."""
+    cells = _enlarged(pixels(images, "frames"), min(most, WIDTH // len(images) - 8))
+    labels = None if label is None else [label, *[""] * (len(cells) - 1)]
+    return drawn(_mosaic(cells, len(cells), 1, 8, None, None, labels, title))
+
+
+def _animation(stills: list[Image.Image], seconds: float) -> bytes:
+    pause = [max(40, int(1000 * seconds / len(stills)))] * (len(stills) - 1) + [1000]
+    pages = [still.quantize(64, dither=Image.Dither.NONE) for still in stills]
     buffer = io.BytesIO()
     pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:],
                   duration=pause, loop=0)  # fmt: skip
