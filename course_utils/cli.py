@@ -1,6 +1,6 @@
 """The console script `course`: every verb of the Makefile, for those without make."""
 
-import subprocess
+import os
 import sys
 from collections.abc import Callable
 
@@ -48,10 +48,14 @@ def open_lab(lesson: str) -> None:
 
     def start() -> bool:
         [notebook] = runner.lessons([lesson])
-        command = [sys.executable, "-m", "jupyterlab", str(notebook)]
-        command += ["--ServerApp.ip=127.0.0.1"]
-        command += [f"--ServerApp.root_dir={runner.root()}"]
-        return subprocess.run(command).returncode == 0
+        try:
+            from jupyterlab.labapp import main as lab
+        except ImportError:
+            raise ValueError('no JupyterLab here: pip install -e ".[lab]"') from None
+        options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={runner.root()}"]
+        if getattr(os, "geteuid", lambda: 1)() == 0:
+            options.append("--allow-root")  # in a container, where else to be root
+        return not lab([str(notebook), *options])
 
     _leave(start)
 

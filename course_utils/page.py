@@ -104,6 +104,7 @@ def mathml(tex: str, display: str = "inline") -> str:
     known = re.sub(r"(begin|end)\{aligned\}", r"\1{align*}", tex.strip())
     try:
         drawn = convert(known, display=display)
+        drawn = drawn.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
         return drawn.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")  # \sim
     except Exception:  # whatever a stray brace may raise, the page must be written
         return f"<code>{html.escape(tex)}</code>"

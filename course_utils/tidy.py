@@ -63,8 +63,9 @@ def _new_id(cell: nbformat.NotebookNode, seen: dict[str, int]) -> str:
 
 def _clean(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
     if "data" in output:
-        if output.data.pop(WIDGET, None) and set(output.data) <= {"text/plain"}:
+        if WIDGET in output.data and set(output.data) <= {WIDGET, "text/plain"}:
             return None  # a live widget only; its still picture is an output of its own
+        output.data.pop(WIDGET, None)
         for mime in [m for m in output.data if m.startswith("text/")]:
             output.data[mime] = hide_paths(output.data[mime])
     for key in ("text", "evalue"):

@@ -1,0 +1,52 @@
+# Every verb is one line over the console script `course`, which works without make:
+# on Windows say `.venv\Scripts\course run`.
+PYTHON ?= python3
+LESSONS ?=
+RUN ?= laptop
+# An index with builds of torch for your machine, if the default is not what you want.
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+
+.PHONY: help setup course test lab notebooks doctor
+
+help:
+	@echo "make course      run the lessons; leaves build/course/index.html"
+	@echo "                 (LESSONS=\"05 06\" for some, RUN=quick, laptop or full)"
+	@echo "make lab         open JupyterLab on lesson 00"
+	@echo "make test        everything that must hold before a change is merged"
+	@echo "make notebooks   run the lessons and save them in place (LESSONS=05)"
+	@echo "make doctor      is this machine fine?"
+	@echo "make setup       install into .venv (the others do it when it is missing)"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+		-c constraints.txt -e ".[lab,dev]"
+	@touch $@
+
+course: $(READY)
+	@$(BIN)/course run $(LESSONS) --run $(RUN)
+
+lab: $(READY)
+	@$(BIN)/course lab
+
+notebooks: $(READY)
+	@$(BIN)/course notebooks $(LESSONS)
+
+doctor: $(READY)
+	@$(BIN)/course doctor
+
+# One pytest call: unit tests, every lesson through papermill, and the committed
+# notebooks cell by cell (only cells tagged nbval-check-output are compared).
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --nbval-lax \
+		--nbval-current-env --nbval-cell-timeout=300 \
+		--nbval-kernel-startup-timeout=120 \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg tests notebooks

@@ -1,0 +1,197 @@
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from course_utils import runner, tidy
+
+
+def run(path, out, **kwargs):
+    return runner.run(path, out / path.name, **kwargs)
+
+
+def texts(result):
+    nb = nbformat.read(result.notebook, as_version=4)
+    return [o.get("text", "") for c in nb.cells for o in c.get("outputs", [])]
+
+
+def test_a_lesson_gets_its_parameters_and_leaves_its_scores(notebook, tmp_path):
+    path = notebook(
+        "05_ok",
+        "from course_utils import session\nsession.start('05', run, seed)",
+        "session.record('05', share=0.5, floor=0, ceiling=1)\nprint(run, seed)",
+    )
+    result = run(path, tmp_path, parameters={"run": "quick", "seed": 3})
+    assert texts(result)[-1].endswith("quick 3\n")
+    [score] = result.scores
+    assert score["metric"] == "share" and score["run"] == "quick"
+    assert result.seconds > 0 and not result.error
+
+
+def test_the_kernel_is_this_python_whatever_is_registered(
+    notebook, tmp_path, monkeypatch
+):
+    foreign = tmp_path / "jupyter" / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    (foreign / "kernel.json").write_text(
+        '{"argv": ["/nowhere/python", "-f", "{connection_file}"], "language": "python",'
+        ' "display_name": "elsewhere"}'
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(foreign.parent.parent))
+    monkeypatch.setenv("COURSE_RUN", "full")
+    path = notebook(
+        "05_ok", "import os, sys\nprint(sys.prefix, 'COURSE_RUN' in os.environ)"
+    )
+    out = tmp_path / "x.ipynb"
+    monkeypatch.setattr(tidy, "hide_paths", lambda text: text)
+    assert texts(runner.run(path, out)) == [f"{sys.prefix} False\n"]
+
+
+def test_peak_memory_is_the_kernels_own(notebook, tmp_path):
+    path = notebook("05_big", "x = bytearray(300_000_000)\ndel x")
+    small = run(notebook("06_small", "x = 1"), tmp_path)
+    assert 280 < run(path, tmp_path).peak_mb - small.peak_mb < 330
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"sed": 1}, "no parameter 'sed'; it has run, seed"),
+        ({"run": "big"}, "run must be quick, laptop or full, not 'big'"),
+    ],
+)
+def test_unknown_parameters_and_sizes_are_refused(notebook, parameters, said, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        run(notebook("05_ok", "x = 1"), tmp_path, parameters=parameters)
+
+
+@pytest.mark.parametrize("tagged", [0, 2])
+def test_the_parameters_tag_must_be_there_once(notebook, tagged, tmp_path):
+    with pytest.raises(ValueError, match=f"has {tagged} cells tagged `parameters`"):
+        run(notebook("05_ok", "x = 1", tagged=tagged), tmp_path)
+
+
+def test_a_foreign_kernel_is_refused(notebook, tmp_path):
+    with pytest.raises(ValueError, match="kernel 'student-env'.*choose the kernel"):
+        run(notebook("05_ok", "x = 1", kernel="student-env"), tmp_path)
+
+
+def test_unknown_lessons_are_refused(notebook, monkeypatch):
+    monkeypatch.chdir(notebook("05_ok", "x = 1").parent)
+    notebook("06_ok", "x = 1")
+    assert [p.stem for p in runner.lessons(["6", "05"])] == ["06_ok", "05_ok"]
+    with pytest.raises(ValueError, match="lesson 99 is not here; there are 05 06"):
+        runner.lessons(["99"])
+    with pytest.raises(ValueError, match="does not exist"):
+        runner.run("nowhere/05_x.ipynb")
+
+
+def test_the_root_is_the_nearest_folder_with_notebooks(notebook, tmp_path):
+    deep = notebook("05_ok", "x = 1").parent / "deep"
+    deep.mkdir()
+    assert runner.root(deep) == tmp_path
+
+
+def test_a_failing_cell_says_where_and_keeps_the_page(notebook, tmp_path):
+    path = notebook("05_bad", "x = 1", "# why\n1 / 0", "y = 2")
+    with pytest.raises(runner.LessonFailed, match="ZeroDivisionError") as caught:
+        run(path, tmp_path)
+    result = caught.value.result
+    assert result.error == "cell [3] `# why`: ZeroDivisionError: division by zero"
+    counts = [c.get("execution_count") for c in nbformat.read(result.notebook, 4).cells]
+    assert counts == [None, 1, 2, 3, None]
+
+
+@pytest.mark.parametrize("death", ["os._exit(1)", "os.kill(os.getpid(), 9)"])
+def test_a_dead_kernel_is_reported_in_seconds(notebook, tmp_path, death):
+    if "kill" in death and os.name == "nt":
+        pytest.skip("no such signal on Windows")
+    with pytest.raises(runner.LessonFailed, match="the kernel died") as caught:
+        run(notebook("05_dead", f"import os\n{death}"), tmp_path, timeout=600)
+    assert caught.value.result.seconds < 60
+
+
+def test_a_cell_that_takes_too_long_is_stopped(notebook, tmp_path):
+    path = notebook("05_slow", "import time\ntime.sleep(100)")
+    with pytest.raises(runner.LessonFailed, match="took longer than 2 s"):
+        run(path, tmp_path, timeout=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("3", "int", 3),
+        ("1e-3", "float", 0.001),
+        ("false", "bool", False),
+        ("7", "str", "7"),
+    ],
+)
+def test_settings_take_the_annotated_type(text, kind, value):
+    assert runner.from_text(text, kind, "x") == value
+
+
+@pytest.mark.parametrize(("text", "kind"), [("maybe", "bool"), ("1.5", "int")])
+def test_settings_of_the_wrong_type_are_refused(text, kind):
+    with pytest.raises(ValueError, match=f"parameter x is of type {kind}"):
+        runner.from_text(text, kind, "x")
+
+
+def noisy_notebook():
+    view = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "IntSlider()"}
+    cell = nbformat.v4.new_code_cell(
+        "x",
+        metadata={"papermill": {"duration": 1}, "tags": [], "ExecuteTime": {}},
+        outputs=[
+            nbformat.v4.new_output("display_data", data=view),
+            nbformat.v4.new_output("stream", text="a\n"),
+            nbformat.v4.new_output("stream", text=f"{sys.prefix}/lib/x.py\n"),
+            nbformat.v4.new_output("stream", text="/tmp/ipykernel_12/34.py:1: hm\n"),
+        ],
+    )
+    nb = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell("x")])
+    nb.metadata["widgets"] = {"state": {}}
+    nb.metadata["papermill"] = {"input_path": "/home/me"}
+    return nb
+
+
+def test_stripping_leaves_nothing_of_the_machine():
+    nb = tidy.strip_notebook(noisy_notebook())
+    nbformat.validate(nb)
+    assert set(nb.metadata) == {"kernelspec", "language_info"}
+    assert [dict(cell.metadata) for cell in nb.cells] == [{}, {}]
+    [output] = nb.cells[0].outputs
+    assert output.text == "a\n<python>/lib/x.py\n<cell>:1: hm\n"
+
+
+def test_cell_ids_are_unique_and_come_out_the_same_again():
+    first, again = (tidy.strip_notebook(noisy_notebook()) for _ in range(2))
+    ids = [cell.id for cell in first.cells]
+    assert len(set(ids)) == 2 and ids == [cell.id for cell in again.cells]
+
+
+def test_saving_is_whole_or_not_at_all(tmp_path, monkeypatch):
+    file = tmp_path / "x.json"
+    tidy.replace_file(file, "old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError))
+    with pytest.raises(OSError):
+        tidy.replace_file(file, "new")
+    assert file.read_text() == "old"
+
+
+def test_the_network_block_blocks():
+    """The other tests of this folder lean on it, so it must not be an empty promise."""
+    code = (
+        "import socket\n"
+        "socket.create_server(('127.0.0.1', 0)).close()\n"
+        "try: socket.create_connection(('192.0.2.1', 80), 1)\n"
+        "except OSError as error: print(error)\n"
+        "try: socket.socket().connect(('192.0.2.1', 80))\n"
+        "except OSError as error: print(error)\n"
+    )
+    from conftest import ROOT
+
+    env = os.environ | {"PYTHONPATH": str(ROOT / "tests" / "no_network")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True)
+    assert done.stdout.count(b"the network is blocked") == 2, done
