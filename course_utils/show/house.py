@@ -17,7 +17,8 @@ from matplotlib.textpath import text_to_path
 from PIL import Image
 
 INK, SOFT, LINE = "#1f2a36", "#66727f", "#dde2e7"
-PALETTE = ("#2b6ca3", "#e08e1b", "#2a9d84", "#b5477a", "#7d6bb5", "#8a6f4d")
+# Apart for every colour vision (a test simulates two): by lightness as much as by hue.
+PALETTE = ("#1f5f99", "#d97f10", "#2a9d84", "#7a2a55", "#9a86d4", "#6b5a45")
 DPI, WIDTH = 110, 860  # pixels: what fits beside prompt and file list at 1300
 HEAVY = 120_000  # bytes; a heavier PNG becomes a JPEG
 
@@ -59,7 +60,7 @@ STYLE = {
 
 def wrapped(text, pixels: float, size: float = 8.5, weight: str = "normal") -> str:
     """Break a text into lines that fit into so many pixels when drawn at `size`."""
-    font = FontProperties("DejaVu Sans", size=size, weight=weight)
+    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
 
     def fits(line: str) -> bool:
         points = text_to_path.get_text_width_height_descent(line, font, False)[0]

@@ -40,7 +40,7 @@ def widget(draw: Callable, *, alt: str | None = None, **controls) -> None:
             mime, data = encode(draw(**values()))
         except Exception as error:  # a wrong turn of the knob must be seen, not lost
             text = html.escape(f"{type(error).__name__}: {error}")
-            trouble.value = f'<span style="color:#b5477a">{text}</span>'
+            trouble.value = f'<span style="color:#7a2a55">{text}</span>'
             return
         trouble.value, picture.format = "", mime.removeprefix("image/")
         picture.value = data

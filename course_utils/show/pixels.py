@@ -124,7 +124,7 @@ def _mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     texts = [wrapped(label, wide + 4) for label in labels] if labels is not None else []
     below = 12 + 14 * max(text.count("\n") + 1 for text in texts) if texts else GAP
     step_x, step_y = wide + 2 + GAP, high + 2 + below
-    width = max(left + across * step_x + 2, min(WIDTH, 420) if title else 0)
+    width = max(left + across * step_x, 420 if title else 0)
     lines = wrapped(title, width - 16, 11.5, "bold").count("\n") + 1 if title else 0
     top = (16 + 20 * lines if title else 8) + (20 if heads else 0)
     height = top + down * step_y + 4
@@ -223,7 +223,7 @@ def _still(images: np.ndarray, label, title: str | None, most: int) -> Image.Ima
 
 def _animation(stills: list[Image.Image], seconds: float) -> bytes:
     pause = [max(40, int(1000 * seconds / len(stills)))] * (len(stills) - 1) + [1000]
-    pages = [still.quantize(64, dither=Image.Dither.NONE) for still in stills]
+    pages = [still.quantize(dither=Image.Dither.NONE) for still in stills]
     buffer = io.BytesIO()
     pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:],
                   duration=pause, loop=0)  # fmt: skip

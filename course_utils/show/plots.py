@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from .house import DPI, INK, LINE, PALETTE, SOFT, STYLE, WIDTH, array, axes, headline
@@ -97,7 +97,8 @@ def _label_ends(ax, ends: list[tuple], gap: float = 0.075) -> None:
         places[i] = min(places[i], roof)
     for place, (_, name, colour) in zip(places, ends, strict=True):
         weight = "normal" if colour == SOFT else "bold"
-        ax.text(1.012, place, name, transform=ax.transAxes, color=colour, va="center",
+        shade = 0.75 * np.array(to_rgb(colour)) + 0.25 * np.array(to_rgb(INK))
+        ax.text(1.012, place, name, transform=ax.transAxes, color=shade, va="center",
                 size=9.5 if weight == "bold" else 9, weight=weight)  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def draw_points(
     if limit is None:
         every = np.abs(np.concatenate(list(clouds.values())))
         limit = 1.12 * float(np.quantile(every, 0.998))
-    across = min(4, len(clouds))
+    across = len(clouds) if len(clouds) <= 4 else 3 if len(clouds) in (5, 6, 9) else 4
     down = -(-len(clouds) // across)
     side = min(2.9, WIDTH / DPI / across)
     fig = Figure((max(side * across, 3.6), (side + 0.2) * down + 0.3), dpi=DPI,
@@ -175,18 +176,29 @@ def draw_bars(
             _bar(ax, y, np.atleast_1d(array(value)), name, colour[name])
             y += 1
         y += 0.55
-    for where, word in ((floor, "floor"), (ceiling, "ceiling")):
-        if where is not None:
-            ax.axvline(where, **DASHED)
-            ax.text(where, 1.015, f"{word} {_short(where)}", size=9, color=SOFT,
-                    transform=ax.get_xaxis_transform(), ha="center")  # fmt: skip
+    ax.margins(x=0.04)
+    _bounds(ax, floor, ceiling)
     ax.set_yticks(ticks, list(groups), color=INK)
     ax.set_ylim(y - 0.95, -0.6)
-    ax.margins(x=0.04)
     ax.set_xlabel(xlabel)
     ax.grid(False)
     ax.axvline(0, color="#b6bec7", linewidth=0.8)
     return fig
+
+
+def _bounds(ax, floor: float | None, ceiling: float | None) -> None:
+    """Draw floor and ceiling as dashed verticals, labelled above, apart if close."""
+    given = [(w, name) for w, name in ((floor, "floor"), (ceiling, "ceiling"))
+             if w is not None]  # fmt: skip
+    given.sort()
+    for where, _ in given:
+        ax.axvline(where, **DASHED)
+    low, high = ax.get_xlim()
+    close = len(given) == 2 and given[1][0] - given[0][0] < 0.16 * (high - low)
+    for (where, name), side in zip(given, ("right", "left"), strict=False):
+        ax.text(where, 1.015, f"{name} {_short(where)}", size=9, color=SOFT,
+                transform=ax.get_xaxis_transform(),
+                ha=side if close else "center")  # fmt: skip
 
 
 def _bar(ax, y: float, runs: np.ndarray, name: str, colour: str) -> None:

@@ -1,0 +1,395 @@
+"""Pictures, tables and widgets: what reaches the page, and what is refused."""
+
+import base64
+import inspect
+import io
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from course_utils import show
+from course_utils.show import house, live, pixels, tables
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.fixture
+def page(monkeypatch):
+    """What was displayed: a list of (data, metadata)."""
+    seen = []
+
+    def display(data, metadata=None, raw=False):
+        assert raw
+        seen.append((data, metadata))
+
+    for room in (house, tables):
+        monkeypatch.setattr(room, "display", display)
+    return seen
+
+
+def digits(n=4, size=8, channels=1):
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(n, channels, size, size, generator=generator) * 2 - 1
+
+
+def opened(data: dict) -> Image.Image:
+    kind = next(mime for mime in data if mime.startswith("image/"))
+    return Image.open(io.BytesIO(base64.b64decode(data[kind])))
+
+
+LINE = [0.0, 1.0, 4.0]
+CLOUD = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+PICTURES = {
+    "grid": lambda **words: show.grid(digits(), **words),
+    "strip": lambda **words: show.strip(digits(), labels="abcd", **words),
+    "curve": lambda **words: show.curve([1, 2, 3], LINE, floor=0, **words),
+    "points": lambda **words: show.points({"a": CLOUD, "b": CLOUD}, **words),
+    "bars": lambda **words: show.bars({"a": 1, "b": [2, 3]}, ceiling=4, **words),
+    "heat": lambda **words: show.heat(np.eye(3), **words),
+    "gif": lambda **words: show.gif(digits(), **words),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_one_output_with_its_words(page, name):
+    assert PICTURES[name](title="It works", alt="Said aloud") is None
+    [(data, metadata)] = page
+    kind, plain = data
+    assert (plain, data[plain]) == ("text/plain", "Said aloud")
+    assert metadata == {kind: {"alt": "Said aloud"}}
+    assert opened(data).width <= house.WIDTH
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_title_is_the_alt_and_one_of_them_must_be_given(page, name):
+    PICTURES[name](title="It works")
+    assert page[0][0]["text/plain"] == "It works"
+    with pytest.raises(ValueError, match="title or alt is missing"):
+        PICTURES[name]()
+    assert len(page) == 1
+
+
+@pytest.mark.parametrize("name", ["grid", "strip", "curve", "points", "bars", "heat"])
+def test_every_maker_has_a_twin_that_returns_the_figure(name):
+    shown, drawn = getattr(show, name), getattr(show, f"draw_{name}")
+    names = list(inspect.signature(drawn).parameters)
+    assert list(inspect.signature(shown).parameters) == [*names, "alt"]
+    assert shown.__name__ == name and shown.__doc__ == drawn.__doc__
+
+
+def test_everything_promised_is_offered():
+    assert sorted(show.__all__) == show.__all__
+    assert all(callable(getattr(show, name)) for name in show.__all__)
+
+
+def test_tiny_pictures_are_enlarged_by_whole_pixels(page):
+    show.grid(digits(1), alt="one digit")
+    picture = np.asarray(opened(page[0][0]).convert("L"))
+    inside = picture[9 : 9 + 232, 9 : 9 + 232]  # 8 pixels of margin, 1 of frame
+    blocks = inside.reshape(8, 29, 8, 29)
+    truth = np.rint((digits(1)[0, 0].numpy() + 1) * 127.5)
+    assert (blocks == truth[:, None, :, None]).all()
+
+
+def test_big_pictures_are_shrunk_to_the_page(page):
+    show.grid(digits(4, size=512, channels=3), alt="noise")
+    assert opened(page[0][0]).width <= house.WIDTH
+
+
+def test_a_plot_is_a_png_and_heavy_photographs_are_a_jpeg(page):
+    show.curve([0, 1, 2], LINE, title="A curve")
+    show.grid(digits(64, size=64, channels=3), title="Coloured noise")
+    kinds = [next(iter(data)) for data, _ in page]
+    assert kinds == ["image/png", "image/jpeg"]
+    for data, _ in page:
+        assert len(base64.b64decode(next(iter(data.values())))) < 125_000
+
+
+def test_samples_that_overshoot_are_clipped():
+    loud = torch.tensor([-4.0, -1.0, 1.0, 4.0]).view(1, 1, 2, 2)
+    assert pixels.pixels(loud)[0, :, :, 0].tolist() == [[0, 0], [255, 255]]
+
+
+@pytest.mark.parametrize(
+    "images, cure",
+    [
+        (torch.zeros(8, 8), r"write images\[None, None\]"),
+        (torch.zeros(5, 8, 8), r"images\[:, None\] if many"),
+        (torch.zeros(5, 8, 8, 3), r"permute\(0, 3, 1, 2\)"),
+        (torch.zeros(5, 4, 8, 8), r"1 or 3 channels"),
+        (torch.zeros(0, 1, 8, 8), "at least one image"),
+        (torch.full((1, 1, 8, 8), 255.0), "reach 255: divide by 127.5 and subtract 1"),
+        (torch.full((1, 1, 8, 8), 200, dtype=torch.uint8), "divide by 127.5"),
+        (torch.ones(1, 1, 8, 8).bool(), r"write images.float\(\) \* 2 - 1"),
+        (torch.full((1, 1, 8, 8), 1e9), "blew up"),
+        (torch.full((1, 1, 8, 8), torch.nan), "nan or inf"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_the_cure(images, cure):
+    with pytest.raises(ValueError, match=cure):
+        show.draw_grid(images)
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (lambda: show.draw_grid(digits(), labels=["one"]), "4 images, 1 labels"),
+        (lambda: show.draw_strip(digits(), labels=["one"]), "4 frames, 1 labels"),
+        (lambda: show.draw_strip([digits(1, 8), digits(1, 4)]), "one shape"),
+        (lambda: show.draw_curve([1, 2], LINE), "x has 2 values"),
+        (lambda: show.draw_curve([1, 2, 3], LINE, log="z"), "log must be"),
+        (lambda: show.draw_points({"a": torch.zeros(3)}), r"\(N, 2\)"),
+        (lambda: show.draw_heat([1, 2]), "rows, columns"),
+        (lambda: show.table([[1, 2], [3]]), "2 entries"),
+    ],
+)
+def test_wrong_arguments_are_named(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        wrong()
+
+
+def test_strips_take_a_tensor_or_a_list_of_batches():
+    frames = digits(6)
+    one = house.drawn(show.draw_strip(frames, title="t"))
+    assert one == house.drawn(show.draw_strip([f for f in frames], title="t"))
+    assert one == house.drawn(show.draw_strip([f[None] for f in frames], title="t"))
+    rows = house.drawn(show.draw_strip([digits(3)] * 6, title="t"))
+    assert rows.height > 2 * one.height
+
+
+def test_a_strip_picks_frames_and_labels_them():
+    fig = show.draw_strip(digits(6), at=[0, 2, 5], title="Three of six")
+    assert [text.get_text() for text in fig.texts][:3] == ["t=0", "t=2", "t=5"]
+
+
+def test_names_stand_above_columns_and_before_rows():
+    fig = show.draw_grid(digits(6), columns=["in", "out", "true"], rows=["a", "b"])
+    words = [text.get_text() for text in fig.texts]
+    assert sorted(words) == ["a", "b", "in", "out", "true"]
+
+
+def test_curves_are_named_where_they_end_and_no_name_covers_another():
+    lines = {"one": LINE, "two": [0.0, 1.0, 4.01], "three": [0.0, 2.0, 3.99]}
+    fig = show.draw_curve([1, 2, 3], lines, floor=0.1, ceiling=4.02, title="t")
+    words = {text.get_text(): text for text in fig.axes[0].texts}
+    assert set(words) == {"one", "two", "three", "floor 0.1", "ceiling 4.02"}
+    house.drawn(fig)
+    boxes = [text.get_window_extent().extents.tolist() for text in words.values()]
+    boxes.sort(key=lambda box: box[1])
+    for low, high in zip(boxes, boxes[1:], strict=False):
+        assert low[3] <= high[1] + 2
+    assert all(box[2] <= house.WIDTH for box in boxes)
+
+
+def test_several_runs_are_a_mean_with_their_spread():
+    runs = np.array([[0.0, 1, 2], [2.0, 3, 4]])
+    ax = show.draw_curve([1, 2, 3], {"loss": runs}).axes[0]
+    assert ax.lines[0].get_ydata().tolist() == [1, 2, 3]
+    [spread] = ax.collections
+    assert spread.get_paths()[0].get_extents().extents.tolist() == [1, 0, 3, 4]
+
+
+def test_smoothing_keeps_a_constant_and_the_raw_line():
+    ax = show.draw_curve(range(30), torch.ones(30), smooth=9).axes[0]
+    raw, smooth = ax.lines
+    np.testing.assert_allclose(smooth.get_ydata(), 1)
+    assert raw.get_alpha() < 1
+
+
+def test_clouds_share_their_limits():
+    fig = show.draw_points({"near": CLOUD, "far": 3 * CLOUD}, centres=CLOUD[:2])
+    limits = {(ax.get_xlim(), ax.get_ylim()) for ax in fig.axes}
+    assert len(limits) == 1
+
+
+def test_bars_show_the_mean_and_whiskers_from_least_to_greatest():
+    ax = show.draw_bars({"10 steps": {"DDPM": [1.0, 3.0]}}).axes[0]
+    assert ax.patches[0].get_width() == 2
+    assert [1, 3] in [list(line.get_xdata()) for line in ax.lines]
+
+
+@pytest.mark.parametrize("title", ["Short", "A conclusion of many words " * 8])
+def test_titles_stay_inside_the_picture(title):
+    for fig in (show.draw_curve([1, 2], [1, 2], title=title),
+                show.draw_grid(digits(1), title=title)):  # fmt: skip
+        picture = np.asarray(house.drawn(fig))
+        assert (picture[:, -3:] == 255).all() and (picture[:3] == 255).all()
+
+
+def test_the_palette_can_be_told_apart_with_any_colour_vision():
+    """Vienot, Brettel & Mollon 1999: how protanopes and deuteranopes see it."""
+    names = {"protan": [[0.1124, 0.8876, 0], [0.1124, 0.8876, 0], [0.004, -0.004, 1]],
+             "deutan": [[0.2928, 0.7072, 0], [0.2928, 0.7072, 0], [-0.0223, 0.0223, 1]]}
+    from skimage.color import rgb2lab
+
+    hexes = [[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in house.PALETTE]
+    linear = np.array(hexes) ** 2.2
+    for matrix in [np.eye(3), *map(np.array, names.values())]:
+        lab = rgb2lab((linear @ matrix.T).clip(0, 1) ** (1 / 2.2))
+        apart = np.linalg.norm(lab[:, None] - lab, axis=-1) + 1e3 * np.eye(6)
+        assert apart.min() > 18
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [(0.8218, "0.822"), (12.34, "12.3"), (1234.5, "1,234"), (3.14159, "3.14"),
+     (0, "0"), (1.2e-5, "1.2e-05"), (float("nan"), "nan"), (-0.5, "-0.500"),
+     (torch.tensor(0.25), "0.250")],
+)  # fmt: skip
+def test_numbers_keep_about_three_digits(value, text):
+    assert tables.number(value) == text
+
+
+def test_a_table_reads_well_as_plain_text(page):
+    show.compare({"mean": (torch.tensor(0.1234), 1), "spread": (0.5, 12)},
+                 columns=("long way", "shortcut"), title="Both agree")  # fmt: skip
+    assert page[0][0]["text/plain"].splitlines() == [
+        "Both agree",
+        "",
+        "        long way  shortcut",
+        "------  --------  --------",
+        "mean       0.123         1",
+        "spread     0.500        12",
+    ]
+
+
+def test_a_table_takes_dicts_and_escapes_what_they_hold(page):
+    show.table([{"name": "<b>", "right": True, "n": 1500}])
+    html = page[0][0]["text/html"]
+    assert "&lt;b&gt;" in html and "<b>" not in html
+    assert page[0][0]["text/plain"].splitlines()[-1].split() == ["<b>", "yes", "1,500"]
+
+
+def test_a_gif_stays_small_and_says_which_frames(page):
+    show.gif([digits(2, size=32)] * 40, labels=range(40), title="Still")
+    picture = opened(page[0][0])
+    assert picture.format == "GIF" and picture.info["loop"] == 0
+    show.gif(torch.randn(30, 3, 64, 64).clamp(-1, 1), alt="Coloured noise")
+    for data, _ in page:
+        assert len(base64.b64decode(data["image/gif"])) <= 200_000
+    assert 4 <= opened(page[1][0]).n_frames <= 16
+
+
+def test_any_figure_can_be_shown(page):
+    fig, ax = show.axes(columns=2, height=2.5)
+    assert len(ax) == 2
+    show.figure(fig, alt="Two empty plots")
+    assert opened(page[0][0]).size == (house.WIDTH, 275)
+    with pytest.raises(ValueError, match="title or alt"):
+        show.figure(Figure())
+
+
+def test_showing_does_not_touch_the_learners_own_style():
+    import matplotlib
+
+    before = matplotlib.rcParams["backend"], matplotlib.rcParams.copy()
+    house.drawn(show.draw_curve([1, 2, 3], LINE, title="t"))
+    assert before == (matplotlib.rcParams["backend"], matplotlib.rcParams)
+
+
+# widgets
+
+
+@pytest.fixture
+def box(page):
+    """A widget of every control, and its children by name."""
+    pytest.importorskip("ipywidgets")
+    from ipywidgets import Widget
+
+    calls = []
+
+    def draw(shift, gain, kind, flip):
+        calls.append((shift, gain, kind, flip))
+        if shift == 5:
+            raise ValueError("<five> is too far")
+        return show.draw_grid(digits(1) * gain, labels=[f"{shift} {kind} {flip}"],
+                              title="A ramp")  # fmt: skip
+
+    show.widget(draw, shift=(0, 5, 1, 2), gain=(0.0, 1.0, 0.25, 0.5),
+                kind=["plain", "negative"], flip=False)  # fmt: skip
+    [(data, metadata)] = page
+    model = _models(Widget)[data[VIEW]["model_id"]]
+    return model.children, calls, data, metadata
+
+
+def _models(Widget):
+    import ipywidgets.widgets.widget as room
+
+    return getattr(room, "_instances", None) or Widget.widgets
+
+
+def test_a_widget_also_stores_its_first_picture(box):
+    children, calls, data, metadata = box
+    assert set(data) == {"image/png", "text/plain", VIEW}
+    assert metadata == {"image/png": {"alt": "A ramp"}}
+    assert children[-1].value == base64.b64decode(data["image/png"])
+    assert calls == [(2, 0.5, "plain", False)]
+
+
+@pytest.mark.parametrize(
+    "place, value", [(0, 3), (1, 0.75), (2, "negative"), (3, True)]
+)
+def test_every_control_redraws(box, place, value):
+    children, calls, data, _ = box
+    children[place].value = value
+    assert calls[-1][place] == value and len(calls) == 2
+    assert children[-1].value != base64.b64decode(data["image/png"])
+
+
+def test_an_error_in_draw_is_shown_and_goes_away(box):
+    children = box[0]
+    children[0].value = 5
+    assert "ValueError: &lt;five&gt; is too far" in children[-2].value
+    children[0].value = 4
+    assert children[-2].value == ""
+
+
+def test_a_widget_that_fails_at_once_fails_in_the_cell(page):
+    with pytest.raises(ZeroDivisionError):
+        show.widget(lambda t: 1 / t, t=(0, 3, 1, 0))
+    assert page == []
+
+
+@pytest.mark.parametrize("what", [(0, 1), [], "red", (0, 5, 1, 9), (0, 5, 0, 1)])
+def test_a_control_of_no_known_kind_is_named(what):
+    pytest.importorskip("ipywidgets")
+    with pytest.raises(ValueError, match="knob"):
+        show.widget(lambda knob: None, knob=what)
+
+
+# progress
+
+
+def test_progress_yields_everything_and_leaves_one_line(capsys):
+    bar = show.progress(range(1500))
+    for i in bar:
+        bar.say(f"loss {i}")
+    out, err = capsys.readouterr()
+    assert i == 1499 and err == ""
+    assert out.startswith("1,500 steps, ") and out.endswith(", loss 1499\n")
+
+
+def test_progress_works_for_generators_and_says_when_it_was_stopped(capsys):
+    for i in show.progress((i for i in range(100)), total=100):
+        if i == 30:
+            break
+    assert capsys.readouterr().out.startswith("stopped after 30 of 100 steps, ")
+
+
+def test_the_bar_shows_count_seconds_and_message():
+    bar = show.progress(range(10))
+    bar.start, bar.done = live.time.monotonic(), 5
+    bar.say("loss < 1")
+    data = bar._bar()
+    assert "width:50.0%" in data["text/html"] and "loss &lt; 1" in data["text/html"]
+    assert data["text/plain"].startswith("5 of 10 · ")
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(0.04, "0.0 s"), (41.4, "41 s"), (125, "2 min 05 s")]
+)
+def test_durations_are_said_as_a_person_would(seconds, text):
+    assert live.duration(seconds) == text
