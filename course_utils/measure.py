@@ -15,23 +15,28 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import data, models
+from course_utils.distances import check_features, fid, kid, prdc
 
 
 class JudgeNet(nn.Module):
     """A small classifier; its last hidden layer is what tiny-FID looks at.
 
-    Convolutions and poolings until the picture is 4x4, then one hidden layer, which is
-    standardised over the training pictures: mean 0, variance 1 per feature.
+    Convolutions until the picture is 4x4, then one hidden layer, which is standardised
+    over what it is trained on: mean 0, variance 1 per feature.
     """
 
     def __init__(self, size: int, channels: Sequence[int], features: int, classes: int):
-        """Build it for (1, size, size) pictures; one convolution for each of channels."""
+        """Build it for (1, size, size) pictures; each of channels is a convolution."""
         super().__init__()
         layers, before = [], 1
         for width in channels:
-            layers += [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width)]
-            layers += [nn.ReLU()] + ([nn.MaxPool2d(2)] if size > 4 else [])
-            before, size = width, max(size // 2, 4)
+            stride = 2 if size > 8 else 1  # large pictures shrink at once: it is cheap
+            size = size // stride
+            layers += [nn.Conv2d(before, width, 3, stride, padding=1)]
+            layers += [nn.BatchNorm2d(width), nn.ReLU()]
+            if size == 8:
+                layers, size = [*layers, nn.MaxPool2d(2)], 4
+            before = width
         flat = before * size * size
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, features))
         self.standardise = nn.BatchNorm1d(features, affine=False)
@@ -124,7 +129,7 @@ def build(name: str, weights: dict[str, Tensor], config: dict) -> Judge:
 def _reference(name: str) -> tuple[Tensor, Tensor]:
     """Return (real, held_out): the training pictures and those the judge never saw."""
     real, held_out = data.load(name, "train").images, data.load(name, "test").images
-    return real[:5000], held_out[:2000]  # all of the digits: 1257 and 540
+    return real[:2000], held_out[:1000]  # all of the digits: 1257 and 540
 
 
 def report(
@@ -183,87 +188,6 @@ def _scores(judge: Judge, images: Tensor, known: Tensor) -> dict[str, float]:
     }
 
 
-def fid(a: Tensor, b: Tensor) -> float:
-    """Frechet distance of two feature sets (N, D), (M, D), each taken as a Gaussian.
-
-    |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))      (Heusel et al. 2017, eq. 6)
-
-    0 for equal means and covariances. In float64; the root is that of the symmetric
-    S_a^(1/2) S_b S_a^(1/2), which has the same trace. Biased upwards, the more the
-    fewer samples: compare only at equal N. On our judge's features it is a *tiny*-FID:
-    never comparable with published numbers.
-    """
-    _check_features(a, b, more_than_features=True)
-    a, b = a.double(), b.double()
-    root = _symmetric_root(a.T.cov())
-    mean = (a.mean(0) - b.mean(0)).square().sum()
-    cross = _symmetric_root(root @ b.T.cov() @ root).trace()
-    return (mean + a.T.cov().trace() + b.T.cov().trace() - 2 * cross).clamp(0).item()
-
-
-def _symmetric_root(matrix: Tensor) -> Tensor:
-    """Return the square root of a symmetric positive semi-definite matrix."""
-    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    return vectors * values.clamp(0).sqrt() @ vectors.T  # rounding makes -1e-17 of 0
-
-
-def kid(a: Tensor, b: Tensor) -> float:
-    """Squared maximum mean discrepancy of two feature sets (N, D), (M, D).
-
-    Kernel (x.y / D + 1)^3, unbiased estimator  (Binkowski et al. 2018, eq. 4): 0 in
-    expectation for two samples of one distribution at any N, so it can be negative.
-    """
-    _check_features(a, b)
-    a, b = a.double(), b.double()
-    return (_mean_kernel(a) + _mean_kernel(b) - 2 * _kernel(a, b).mean()).item()
-
-
-def _kernel(a: Tensor, b: Tensor) -> Tensor:
-    return (a @ b.T / a.shape[1] + 1) ** 3  # (N, M)
-
-
-def _mean_kernel(a: Tensor) -> Tensor:
-    """The mean over pairs of different samples: leaving out i = j removes the bias."""
-    kernel = _kernel(a, a)
-    return (kernel.sum() - kernel.trace()) / (len(a) * (len(a) - 1))
-
-
-def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
-    """Precision, recall, density, coverage of fake (M, D) given real (N, D) features.
-
-    Around each sample lies a ball that reaches to its k-th neighbour in its own set.
-
-    precision  share of fakes in some real ball        (Kynkaanniemi et al. 2019; k = 3)
-    recall     share of reals in some fake ball; a single far-off fake raises it
-    density    mean number of real balls a fake lies in, over k; can exceed 1
-    coverage   share of real balls with a fake in them        (Naeem et al. 2020; k = 5)
-    """
-    _check_features(real, fake)
-    for name, x in (("real", real), ("fake", fake)):
-        if not 1 <= k < len(x):
-            raise ValueError(f"k={k} needs 1 <= k < {len(x)}, the samples in {name}")
-    real, fake = real.double(), fake.double()
-    between = _distances(real, fake)  # (N, M)
-    in_real = between < _radii(real, k)[:, None]
-    in_fake = between < _radii(fake, k)[None, :]
-    return {
-        "precision": in_real.any(0).double().mean().item(),
-        "recall": in_fake.any(1).double().mean().item(),
-        "density": in_real.sum(0).double().mean().item() / k,
-        "coverage": in_real.any(1).double().mean().item(),
-    }
-
-
-def _distances(a: Tensor, b: Tensor) -> Tensor:
-    # The fast way through a @ b gives 1e-8 for equal points, and then 0 < 0 is true.
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _radii(x: Tensor, k: int) -> Tensor:
-    """Distance (N,) from each sample to its k-th neighbour; itself is the 0th."""
-    return _distances(x, x).kthvalue(k + 1, dim=1).values
-
-
 def modes_covered(
     points: Tensor, centres: Tensor, std: float, within: float = 3.0
 ) -> dict[str, float]:
@@ -275,7 +199,7 @@ def modes_covered(
     """
     if std <= 0:
         raise ValueError(f"std={std} must be the positive spread of one mode")
-    _check_features(points, centres, names=("points", "centres"), at_least=1)
+    check_features(points, centres, names=("points", "centres"), at_least=1)
     distance, nearest = torch.cdist(points.double(), centres.double()).min(dim=1)
     good = distance <= within * std
     return {
@@ -330,29 +254,4 @@ def _check_images(images: Tensor, size: int) -> None:
             f"images lies in [{low:.3g}, {high:.3g}], not in [-1, 1]: pass "
             "images.clamp(-1, 1), what a screen would show; or scale it, if it is "
             "in 0..255"
-        )
-
-
-def _check_features(
-    a: Tensor,
-    b: Tensor,
-    names: tuple[str, str] = ("the first set", "the second set"),
-    at_least: int = 2,
-    more_than_features: bool = False,
-) -> None:
-    for name, x in zip(names, (a, b), strict=True):
-        if x.ndim != 2:
-            raise ValueError(f"{name} must be (N, D), not {tuple(x.shape)}")
-        if not x.isfinite().all():
-            raise ValueError(f"{name} has values that are not finite")
-        least = x.shape[1] + 1 if more_than_features else at_least
-        if len(x) < least:
-            raise ValueError(
-                f"{name} has {len(x)} samples of {x.shape[1]} numbers: pass at least "
-                f"{least}; ten times as many give a steady result"
-            )
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(
-            f"{names[0]} has {a.shape[1]} numbers a sample, {names[1]} {b.shape[1]}: "
-            "features of the same judge are needed"
         )

@@ -14,9 +14,9 @@ CARD = """# judge-{name}
 
 A small convolutional classifier of {source}.
 The course measures with it: its labels say which classes a generator reaches, its last
-hidden layer ({features} numbers, mean 0 and variance 1 over the training pictures) is
-the space of tiny-FID, tiny-KID, precision, recall, density and coverage. A tiny-FID
-cannot be compared with a published FID.
+hidden layer ({features} numbers, of mean 0 and variance 1 over what it was trained
+on) is the space of tiny-FID, tiny-KID, precision, recall, density and coverage. A
+tiny-FID cannot be compared with a published FID.
 
 | | |
 |---|---|
@@ -33,8 +33,9 @@ Confidence is no test of reality: look at static's. Compare sets, not single pic
 
 - **Data** {data}
 - **Training** {steps} steps of {batch} pictures, AdamW, rate {lr}, seed {seed},
-  averaged weights. Pictures are turned by up to 10 degrees, shifted by a tenth, scaled
-  by a tenth{flip}, and get a little noise (0.1); labels are smoothed by 0.05.
+  averaged weights. Pictures are turned by up to {degrees:g} degrees, shifted and scaled
+  by up to {percent:g} %{flip}, and get a little
+  noise (0.1); labels are smoothed by 0.05.
 - **Cost** COST.
 - **Repeat it** `course train judge-{name}` (course_utils/recipes/judges.py).
 - **On disk** safetensors in half precision; the scores above are those of this file.
@@ -47,15 +48,15 @@ def digits(
 ) -> None:
     """Train the judge of the handwritten digits."""
     net = dict(size=8, channels=[32, 64], features=32, classes=10)
-    _judge("digits", net, folder, work, steps=steps or 1500, seed=seed, flip=False)
+    _judge("digits", net, folder, work, steps or 1500, seed, strength=1.0, flip=False)
 
 
 def fashion(
     folder: Path, work: Path, *, steps: int | None = None, seed: int = 0
 ) -> None:
     """Train the judge of Fashion-MNIST."""
-    net = dict(size=32, channels=[16, 32, 64], features=32, classes=10)
-    _judge("fashion", net, folder, work, steps=steps or 3000, seed=seed, flip=True)
+    net = dict(size=32, channels=[24, 48, 64], features=32, classes=10)
+    _judge("fashion", net, folder, work, steps or 4000, seed, strength=0.3, flip=True)
 
 
 ABOUT = {
@@ -78,9 +79,9 @@ def _judge(
     net: dict,
     folder: Path,
     work: Path,
-    *,
     steps: int,
     seed: int,
+    strength: float,
     flip: bool,
     batch: int = 128,
     lr: float = 2e-3,
@@ -89,7 +90,7 @@ def _judge(
     torch.manual_seed(seed)
     run = training.train(
         measure.JudgeNet(**net),
-        lambda generator: augmented(train, batch, generator, flip),
+        lambda generator: augmented(train, batch, generator, strength, flip),
         classification_loss,
         steps=steps,
         lr=lr,
@@ -106,9 +107,10 @@ def _judge(
     source, about = ABOUT[name]
     facts = dict(name=name, source=source, data=about, steps=steps, batch=batch, lr=lr)
     facts |= dict(seed=seed, features=net["features"])
+    facts |= dict(degrees=10 * strength, percent=10 * strength)
     facts |= dict(flip=", mirrored half of the time" if flip else "")
     facts |= dict(
-        train_accuracy=judge.accuracy(*train), real_n=min(5000, len(train.labels))
+        train_accuracy=judge.accuracy(*train), real_n=min(2000, len(train.labels))
     )
     facts |= dict(parameters=sum(p.numel() for p in judge.net.parameters()))
     facts |= config | judge.report(test.images[:540])
@@ -116,18 +118,26 @@ def _judge(
 
 
 def augmented(
-    pictures: data.Pictures, n: int, generator: torch.Generator, flip: bool
+    pictures: data.Pictures,
+    n: int,
+    generator: torch.Generator,
+    strength: float = 1.0,
+    flip: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Draw n pictures, each a little turned, shifted, scaled and noisy; and labels."""
+    """Draw n pictures, each a little turned, shifted, scaled and noisy; and labels.
+
+    At strength 1: turned by up to 10 degrees, shifted and scaled by up to a tenth.
+    """
     rows = torch.randint(len(pictures.labels), (n,), generator=generator)
     u = torch.rand(n, 5, generator=generator) * 2 - 1  # each in [-1, 1]
-    angle, scale, mirror = u[:, 0] * math.radians(10), 1 + 0.1 * u[:, 1], u[:, 4].sign()
-    mirror = mirror if flip else torch.ones(n)
+    angle, scale = math.radians(10) * strength * u[:, 0], 1 + 0.1 * strength * u[:, 1]
+    across, down = 0.2 * strength * u[:, 2:4].T  # the width is 2, so 0.2 is a tenth
+    mirror = u[:, 4].sign() if flip else torch.ones(n)
     matrix = torch.stack(
-        [scale * angle.cos() * mirror, -angle.sin(), 0.2 * u[:, 2]]
-        + [angle.sin() * mirror, scale * angle.cos(), 0.2 * u[:, 3]],
+        [scale * angle.cos() * mirror, -angle.sin(), across]
+        + [angle.sin() * mirror, scale * angle.cos(), down],
         dim=1,
-    ).view(n, 2, 3)  # where each pixel comes from: the width is 2, so 0.2 is a tenth
+    ).view(n, 2, 3)  # where each pixel comes from
     images = pictures.images[rows] + 1  # sampling outside gives 0, and paper is -1
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, align_corners=False) - 1

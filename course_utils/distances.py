@@ -1,0 +1,119 @@
+"""How far apart are two sets of features? FID, KID, precision, recall, coverage.
+
+All take (N, D) tensors, one row a sample. `course_utils.measure` makes the features and
+shows the numbers beside what real pictures and static score.
+"""
+
+import torch
+from torch import Tensor
+
+
+def fid(a: Tensor, b: Tensor) -> float:
+    """Frechet distance of two feature sets (N, D), (M, D), each taken as a Gaussian.
+
+    |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))      (Heusel et al. 2017, eq. 6)
+
+    0 for equal means and covariances. In float64; the root is that of the symmetric
+    S_a^(1/2) S_b S_a^(1/2), which has the same trace. Biased upwards, the more the
+    fewer samples: compare only at equal N. On our judge's features it is a *tiny*-FID:
+    never comparable with published numbers.
+    """
+    check_features(a, b, more_than_features=True)
+    a, b = a.double(), b.double()
+    root = _symmetric_root(a.T.cov())
+    mean = (a.mean(0) - b.mean(0)).square().sum()
+    cross = _symmetric_root(root @ b.T.cov() @ root).trace()
+    return (mean + a.T.cov().trace() + b.T.cov().trace() - 2 * cross).clamp(0).item()
+
+
+def _symmetric_root(matrix: Tensor) -> Tensor:
+    """Return the square root of a symmetric positive semi-definite matrix."""
+    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    return vectors * values.clamp(0).sqrt() @ vectors.T  # rounding makes -1e-17 of 0
+
+
+def kid(a: Tensor, b: Tensor) -> float:
+    """Squared maximum mean discrepancy of two feature sets (N, D), (M, D).
+
+    Kernel (x.y / D + 1)^3, unbiased estimator  (Binkowski et al. 2018, eq. 4): 0 in
+    expectation for two samples of one distribution at any N, so it can be negative.
+    """
+    check_features(a, b)
+    a, b = a.double(), b.double()
+    return (_mean_kernel(a) + _mean_kernel(b) - 2 * _kernel(a, b).mean()).item()
+
+
+def _kernel(a: Tensor, b: Tensor) -> Tensor:
+    return (a @ b.T / a.shape[1] + 1) ** 3  # (N, M)
+
+
+def _mean_kernel(a: Tensor) -> Tensor:
+    """The mean over pairs of different samples: leaving out i = j removes the bias."""
+    kernel = _kernel(a, a)
+    return (kernel.sum() - kernel.trace()) / (len(a) * (len(a) - 1))
+
+
+def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
+    """Precision, recall, density, coverage of fake (M, D) given real (N, D) features.
+
+    Around each sample lies a ball that reaches to its k-th neighbour in its own set.
+
+    precision  share of fakes in some real ball        (Kynkaanniemi et al. 2019; k = 3)
+    recall     share of reals in some fake ball; a single far-off fake raises it
+    density    mean number of real balls a fake lies in, over k; can exceed 1
+    coverage   share of real balls with a fake in them        (Naeem et al. 2020; k = 5)
+    """
+    check_features(real, fake)
+    for name, x in (("real", real), ("fake", fake)):
+        if not 1 <= k < len(x):
+            raise ValueError(f"k={k} needs 1 <= k < {len(x)}, the samples in {name}")
+    real, fake = real.double(), fake.double()
+    between = _distances(real, fake)  # (N, M)
+    in_real = between < _radii(real, k)[:, None]
+    in_fake = between < _radii(fake, k)[None, :]
+    return {
+        "precision": in_real.any(0).double().mean().item(),
+        "recall": in_fake.any(1).double().mean().item(),
+        "density": in_real.sum(0).double().mean().item() / k,
+        "coverage": in_real.any(1).double().mean().item(),
+    }
+
+
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    """Distances (N, M) between rows, by |a|^2 + |b|^2 - 2 a.b, which is fast."""
+    a, b = a - a.mean(0), b - a.mean(0)
+    squares = a.square().sum(1)[:, None] + b.square().sum(1)[None, :]
+    distances = squares - 2 * a @ b.T
+    # Rounding puts equal points 1e-8 apart, and a copy would lie outside its own ball.
+    return distances.where(distances > 1e-12 * squares, 0.0).sqrt()
+
+
+def _radii(x: Tensor, k: int) -> Tensor:
+    """Distance (N,) from each sample to its k-th neighbour; itself is the 0th."""
+    return _distances(x, x).kthvalue(k + 1, dim=1).values
+
+
+def check_features(
+    a: Tensor,
+    b: Tensor,
+    names: tuple[str, str] = ("the first set", "the second set"),
+    at_least: int = 2,
+    more_than_features: bool = False,
+) -> None:
+    """Raise ValueError unless a and b are finite, (N, D), (M, D), and large enough."""
+    for name, x in zip(names, (a, b), strict=True):
+        if x.ndim != 2:
+            raise ValueError(f"{name} must be (N, D), not {tuple(x.shape)}")
+        if not x.isfinite().all():
+            raise ValueError(f"{name} has values that are not finite")
+        least = x.shape[1] + 1 if more_than_features else at_least
+        if len(x) < least:
+            raise ValueError(
+                f"{name} has {len(x)} samples of {x.shape[1]} numbers: pass at least "
+                f"{least}; ten times as many give a steady result"
+            )
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"{names[0]} has {a.shape[1]} numbers a sample, {names[1]} {b.shape[1]}: "
+            "features of the same judge are needed"
+        )
