@@ -28,8 +28,7 @@ class Finding(NamedTuple):
 def examine() -> bool:
     """Print a line a finding and a verdict a lesson; return True if all is well."""
     wrong = []
-    looks = (python, packages, engine, threads, memory, disk)
-    for look in (*looks, kernel, widgets, offline, weights, fashion):
+    for look in LOOKS:
         for finding in _findings(look):
             state = "look here" if finding.cure else "ok"
             print(f"{finding.what:<10} {state:<10} {finding.said}", flush=True)
@@ -46,17 +45,18 @@ def _findings(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
     try:
         return list(look())
     except ImportError as error:
-        return [Finding(look.__name__, f"unknown: {error}", "mend the packages first")]
+        what = look.__name__.removeprefix("see_")
+        return [Finding(what, f"unknown: {error}", "mend the packages first")]
 
 
-def python() -> Iterator[Finding]:
+def see_python() -> Iterator[Finding]:
     """Look at the interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
     old = sys.version_info < (3, 10)
     yield Finding("python", version, "install Python 3.10 or newer" if old else "")
 
 
-def packages() -> Iterator[Finding]:
+def see_packages() -> Iterator[Finding]:
     """Compare what is installed with the floors of pyproject.toml."""
     from packaging.requirements import Requirement
 
@@ -82,7 +82,7 @@ def packages() -> Iterator[Finding]:
     yield Finding("packages", said)
 
 
-def engine() -> Iterator[Finding]:
+def see_torch() -> Iterator[Finding]:
     """Import torch for real: a wheel for another machine fails only here."""
     try:
         torch = importlib.import_module("torch")
@@ -98,7 +98,7 @@ def engine() -> Iterator[Finding]:
     yield Finding("torch", f"{torch.__version__}, {place}")
 
 
-def threads() -> Iterator[Finding]:
+def see_threads() -> Iterator[Finding]:
     """Compare the number of threads with the cores we may use."""
     from course_utils import session
 
@@ -129,21 +129,21 @@ def free_memory(root: Path = Path("/sys/fs/cgroup")) -> float:
     return free / 1e6
 
 
-def memory() -> Iterator[Finding]:
+def see_memory() -> Iterator[Finding]:
     """Look at the free memory; a lesson takes about 1 GB."""
     free = free_memory()
     cure = "close other programs and other notebooks' kernels" if free < 1500 else ""
     yield Finding("memory", f"{free / 1000:.1f} GB free", cure)
 
 
-def disk() -> Iterator[Finding]:
+def see_disk() -> Iterator[Finding]:
     """Look at the free disk space here."""
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     cure = "free some space: pages and checkpoints need about 1 GB" if free < 1 else ""
     yield Finding("disk", f"{free:.0f} GB free", cure)
 
 
-def kernel() -> Iterator[Finding]:
+def see_kernel() -> Iterator[Finding]:
     """Look whether the kernel `python3` of JupyterLab is this very Python."""
     from jupyter_client.kernelspec import KernelSpecManager
 
@@ -160,7 +160,7 @@ def kernel() -> Iterator[Finding]:
     yield Finding("kernel", said, cure)
 
 
-def widgets() -> Iterator[Finding]:
+def see_widgets() -> Iterator[Finding]:
     """Look whether JupyterLab's half of ipywidgets fits Python's half."""
     versions = {}
     for name in ("ipywidgets", "jupyterlab_widgets", "jupyterlab"):
@@ -180,7 +180,7 @@ def widgets() -> Iterator[Finding]:
     yield Finding("widgets", said, "" if "google.colab" in sys.modules else cure)
 
 
-def offline() -> Iterator[Finding]:
+def see_offline() -> Iterator[Finding]:
     """Say whether the Hugging Face hub may be asked for anything."""
     import course_utils  # noqa: F401  it sets the switches that are not set
 
@@ -191,7 +191,7 @@ def offline() -> Iterator[Finding]:
     yield Finding("offline", said + (", no telemetry" if quiet else ""), cure)
 
 
-def weights() -> Iterator[Finding]:
+def see_weights() -> Iterator[Finding]:
     """Compare every shipped weight with its hash."""
     from course_utils import models
 
@@ -203,7 +203,7 @@ def weights() -> Iterator[Finding]:
         yield Finding("weights", f"{', '.join(states) or 'none'}: hashes right")
 
 
-def fashion() -> Iterator[Finding]:
+def see_fashion() -> Iterator[Finding]:
     """Say whether the optional Fashion-MNIST is here; lessons run without it."""
     from course_utils import data
 
@@ -211,6 +211,21 @@ def fashion() -> Iterator[Finding]:
         yield Finding("fashion", f"found in {data.fashion_folder()}")
     except FileNotFoundError as error:
         yield Finding("fashion", f"optional. {error}")
+
+
+LOOKS = (
+    see_python,
+    see_packages,
+    see_torch,
+    see_threads,
+    see_memory,
+    see_disk,
+    see_kernel,
+    see_widgets,
+    see_offline,
+    see_weights,
+    see_fashion,
+)
 
 
 def verdicts(wrong: list[Finding]) -> Iterator[tuple[str, str]]:
@@ -244,7 +259,7 @@ def _needs(path: Path) -> tuple[float, float]:
             return row["seconds"], row["peak_mb"]
     cells = json.loads(path.read_text("utf-8"))["cells"][:3]
     text = "".join("".join(cell["source"]) for cell in cells)
-    said = re.search(r"Needs\W+([\d.]+) (s|min)\w*\W.*?([\d.]+) GB", text)
+    said = re.search(r"Needs\W+(?:about )?([\d.]+) (s|min)\w*\W.*?([\d.]+) GB", text)
     if not said:
         return 0, 0
     return float(said[1]) * (60 if said[2] == "min" else 1), float(said[3]) * 1000

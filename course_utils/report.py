@@ -45,7 +45,9 @@ def in_place(chosen: tuple[str, ...]) -> bool:
         row, result = _run(path, runner.root() / "build" / "notebooks" / path.name, {})
         fine = fine and not row["error"]
         if not row["error"]:
-            os.replace(result.notebook, path)
+            nb = nbformat.read(result.notebook, as_version=4)
+            tidy.dress(nb, result.seconds, result.peak_mb)
+            tidy.save_notebook(tidy.strip_notebook(nb), path)
     return fine
 
 

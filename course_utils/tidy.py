@@ -41,6 +41,34 @@ def strip_notebook(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return nb
 
 
+def dress(nb: nbformat.NotebookNode, seconds: float, peak_mb: float) -> None:
+    """Put into the title cell what only a run knows: the lesson's picture and its cost.
+
+    The picture is the first image of the cell tagged `picture`; the title shows it as
+    `attachment:picture.png`, so that it travels with the file. The cost follows the
+    word **Needs**.
+    """
+    from course_utils.session import threads  # brings torch: not for every command
+
+    title = nb.cells[0]
+    tagged = (c for c in nb.cells if "picture" in c.metadata.get("tags", []))
+    outputs = (o.get("data", {}) for c in tagged for o in c.get("outputs", []))
+    images = [{m: d for m, d in o.items() if m.startswith("image/")} for o in outputs]
+    if any(images):
+        title.attachments = {"picture.png": next(i for i in images if i)}
+    cost = f"about {_rounded(seconds)} and {peak_mb / 1000:.1f} GB on {threads()} cores"
+    title.source = re.sub(
+        r"\*\*Needs\*\* .*?(?=\. \*\*Before this)", f"**Needs** {cost}", title.source
+    )
+
+
+def _rounded(seconds: float) -> str:
+    """A cost as one says it: 25 s, 2 min, 2.5 min."""
+    if seconds < 90:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    return f"{round(seconds / 30) / 2:g} min"
+
+
 def save_notebook(nb: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook whole or not at all: the old one stays until the new is full."""
     text = nbformat.writes(nb, version=4) + "\n"

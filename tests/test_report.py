@@ -119,7 +119,7 @@ def test_equations_need_no_script(tex, tmp_path):
 
 
 def test_an_equation_that_cannot_be_drawn_stays_readable():
-    assert page.mathml(r"\frac{1") == r"<code>\frac{1</code>"
+    assert page.mathml(r"\left( x") == r"<code>\left( x</code>"
 
 
 def test_hints_stay_folded_and_badges_become_words(tmp_path):

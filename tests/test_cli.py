@@ -1,0 +1,60 @@
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from course_utils import cli
+
+
+@pytest.fixture
+def course(notebook, monkeypatch, tmp_path):
+    notebook("05_fine", "x = 1")
+    notebook("06_bad", "1 / 0")
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(cli.main, list(words))
+
+
+def test_the_exit_code_says_whether_all_lessons_ran(course, tmp_path):
+    assert course("run", "05", "--run", "quick").exit_code == 0
+    assert course("run", "--run", "quick").exit_code == 1
+    assert (tmp_path / "build" / "course" / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run 99", "lesson 99 is not here; there are 05 06"),
+        ("run 05 --run big", "run must be quick, laptop or full, not 'big'"),
+        ("run 05 --set sed=1", "has no parameter 'sed'; it has run, seed"),
+        ("run 05 --set seed", "--set takes NAME=VALUE"),
+        ("notebooks 7", "lesson 7 is not here"),
+        ("lab 99", "lesson 99 is not here"),
+        ("train nothing", "nothing"),
+    ],
+)
+def test_bad_input_is_one_line_and_no_traceback(course, words, said):
+    done = course(*words.split())
+    assert done.exit_code == 1 and said in done.output
+    assert len(done.output.splitlines()) == 1
+
+
+def test_a_folder_without_lessons_says_so(monkeypatch, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli.main, ["run"])
+    assert done.exit_code == 1 and "no lessons like 05_name.ipynb" in done.output
+
+
+def test_the_script_and_its_verbs_are_installed():
+    from importlib.metadata import entry_points
+
+    [script] = [s for s in entry_points(group="console_scripts") if s.name == "course"]
+    assert script.load() is cli.main
+    assert set(cli.main.commands) == {"run", "notebooks", "lab", "doctor", "train"}
+
+
+def test_asking_for_help_does_not_wait_for_torch():
+    code = "import sys; from course_utils import cli; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

@@ -1,0 +1,143 @@
+"""One set of libraries: pyproject, constraints, environment.yml and imports agree."""
+
+import ast
+import re
+import sys
+from importlib import metadata
+
+import nbformat
+import pytest
+import yaml
+from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name as canonical
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+CORE = [Requirement(line) for line in PROJECT["dependencies"]]
+ALL = CORE + [Requirement(line) for lines in EXTRAS.values() for line in lines]
+EXACT = {
+    canonical(name): version
+    for name, version in re.findall(
+        r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M
+    )
+}
+# What Colab had installed on 2026-08-19: nothing of it may be replaced.
+COLAB = {
+    "accelerate": "1.14.0",
+    "diffusers": "0.39.0",
+    "huggingface-hub": "1.27.0",
+    "ipykernel": "6.17.1",
+    "ipython": "7.34.0",
+    "ipywidgets": "7.7.1",
+    "jupyter-client": "7.4.9",
+    "matplotlib": "3.10.0",
+    "numpy": "2.1.3",
+    "pillow": "11.3.0",
+    "safetensors": "0.8.0",
+    "torch": "2.11.0",
+    "tqdm": "4.67.3",
+    "transformers": "5.15.0",
+}
+IMPORT_NAMES = {  # where the name on the shelf is not the name in the code
+    "bs4": "beautifulsoup4",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+
+
+@pytest.mark.parametrize("need", ALL, ids=lambda need: need.name)
+def test_the_tested_set_meets_every_floor(need):
+    assert EXACT[canonical(need.name)] in need.specifier
+
+
+@pytest.mark.parametrize("need", CORE, ids=lambda need: need.name)
+def test_what_is_installed_meets_every_floor(need):
+    assert need.specifier.contains(metadata.version(need.name), prereleases=True)
+
+
+@pytest.mark.parametrize("need", CORE, ids=lambda need: need.name)
+def test_the_floors_admit_what_colab_has(need):
+    if version := COLAB.get(canonical(need.name)):
+        assert version in need.specifier
+    assert not any(part.operator in ("==", "~=") for part in need.specifier)
+
+
+def test_constraints_are_exact_sorted_and_free_of_this_machine():
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
+    assert lines == sorted(lines, key=str.lower)
+    assert len(EXACT) == len(lines)
+    assert not [line for line in lines if "+" in line or "@" in line or "/" in line]
+    assert canonical(PROJECT["name"]) not in EXACT
+
+
+def test_conda_users_get_the_same_set():
+    env = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    assert env["name"] == PROJECT["name"]
+    *conda, pip = env["dependencies"]
+    assert pip == {"pip": ["-c constraints.txt", f"-e .[{','.join(EXTRAS)}]"]}
+    assert [line.split("=")[0] for line in conda] == ["python", "pip"]
+
+
+def test_the_makefile_and_the_citation_agree_with_the_project():
+    make = (ROOT / "Makefile").read_text("utf-8")
+    assert f'-c constraints.txt -e ".[{",".join(EXTRAS)}]"' in make
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    import course_utils
+
+    assert course_utils.__version__ == PROJECT["version"]
+
+
+def imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.split(".")[0]
+
+
+def sources():
+    for path in sorted((ROOT / "course_utils").rglob("*.py")):
+        yield path.name, path.read_text("utf-8")
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        code = [cell.source for cell in cells if cell.cell_type == "code"]
+        yield path.name, "\n".join(code)
+
+
+def test_every_import_of_package_and_lessons_is_declared():
+    known = {canonical(need.name) for need in CORE}
+    known |= {"jupyterlab", "course-utils"}  # `course lab` says what to install
+    known |= {"jinja2", "pygments"}  # nbconvert's own language; it cannot do without
+    for name, source in sources():
+        for module in set(imports(ast.parse(source))) - sys.stdlib_module_names:
+            wanted = canonical(IMPORT_NAMES.get(module, module))
+            if module not in ("google",):
+                assert wanted in known, f"{name} imports {module}: declare it"
+
+
+def test_the_package_carries_what_is_not_python():
+    """A lone notebook installs the package, and weights and style come with it."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    patterns = patterns["tool"]["setuptools"]["package-data"]["course_utils"]
+    home = ROOT / "course_utils"
+    carried = {path for pattern in patterns for path in home.glob(f"{pattern}/*")}
+    carried |= {path for pattern in patterns for path in home.glob(pattern)}
+    for path in home.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            assert path in carried, path
+
+
+@pytest.mark.parametrize("verb", ["setup", "course", "test", "lab", "notebooks"])
+def test_every_promised_verb_is_in_the_makefile(verb):
+    assert re.search(rf"^{verb}:", (ROOT / "Makefile").read_text("utf-8"), re.M)
