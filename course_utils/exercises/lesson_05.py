@@ -10,53 +10,27 @@ def _noised(shape: tuple[int, ...], schedule: schedules.Schedule) -> tuple:
     generator = torch.Generator().manual_seed(len(shape) + shape[0])
     x0 = torch.rand(shape, generator=generator) * 2 - 1
     noise = torch.randn(shape, generator=generator)
-    t = torch.randint(schedule.T, shape[:1], generator=generator)
-    t[0] = schedule.T // 2
+    # not up to T: there the division by sqrt(alpha_bar) magnifies rounding errors
+    t = torch.randint(schedule.T // 2, shape[:1], generator=generator)
     return x0, noise, t
 
 
+PLANS = [schedules.linear(1000), schedules.linear(50), schedules.cosine(200)]
 SHAPES = [(1, 1, 8, 8), (3, 1, 8, 8), (2, 3, 4, 6), (5, 2)]
-
-
-def _forward_cases() -> list[tuple]:
-    plans = [schedules.linear(1000), schedules.linear(50), schedules.cosine(200)]
-    return [(*_noised(shape, plan), plan) for plan in plans for shape in SHAPES]
 
 
 def _backward_cases() -> list[tuple]:
     cases = []
-    for x0, noise, t, schedule in _forward_cases():
-        t = t.clamp(max=schedule.T // 2)  # near T the division by sqrt(alpha_bar) blows
-        x_t = diffusion.add_noise(x0, noise, t, schedule)
-        cases.append((x_t, noise, t, schedule))
+    for schedule in PLANS:
+        for shape in SHAPES:
+            x0, noise, t = _noised(shape, schedule)
+            x_t = diffusion.add_noise(x0, noise, t, schedule)
+            cases.append((x_t, noise, t, schedule))
     return cases
 
 
 def _per_picture(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return values.view(-1, *[1] * (x.ndim - 1))
-
-
-def _no_roots(x0, noise, t, schedule):
-    bar = _per_picture(schedule.alpha_bar[t], x0)
-    return bar * x0 + (1 - bar) * noise
-
-
-def _one_root(x0, noise, t, schedule):
-    bar = _per_picture(schedule.alpha_bar[t], x0)
-    return bar**0.5 * x0 + (1 - bar) * noise
-
-
-def _beta_for_bar(x0, noise, t, schedule):
-    beta = _per_picture(schedule.beta[t], x0)
-    return (1 - beta) ** 0.5 * x0 + beta**0.5 * noise
-
-
-def _swapped(x0, noise, t, schedule):
-    return diffusion.add_noise(noise, x0, t, schedule)
-
-
-def _one_t_for_all(x0, noise, t, schedule):
-    return diffusion.add_noise(x0, noise, t[:1].expand(len(x0)), schedule)
 
 
 def _forgot_to_divide(x_t, noise, t, schedule):
@@ -77,34 +51,20 @@ def _plus(x_t, noise, t, schedule):
     return diffusion.predict_x0(x_t, -noise, t, schedule)
 
 
+def _one_t_for_all(x_t, noise, t, schedule):
+    return diffusion.predict_x0(x_t, noise, t[:1].expand(len(t)), schedule)
+
+
 def _signal_to_noise(schedule):
     return schedule.snr
 
 
+def _takes_over(schedule):
+    return int((schedule.snr < 1).float().argmax())
+
+
 EXERCISES = {
     "05.1": Exercise(
-        reference=diffusion.add_noise,
-        cases=_forward_cases,
-        mistakes={
-            "You multiply by alpha_bar and 1 - alpha_bar: both roots are missing. "
-            "Variances add up, so the factors are square roots.": _no_roots,
-            "The picture's root is there, the noise's is not: 1 - alpha_bar is its "
-            "variance, you need its standard deviation.": _one_root,
-            "That is one small step (eq. 2), from x_{t-1}. The jump from x_0 needs the "
-            "product of all the steps: alpha_bar[t], not beta[t].": _beta_for_bar,
-            "The factors are swapped: at t = 0 it should be almost all picture.": (
-                _swapped
-            ),
-            "Every picture in the batch has its own t; you use the first one's for "
-            "all. Index alpha_bar with the whole t, then view(-1, 1, 1, 1).": (
-                _one_t_for_all
-            ),
-        },
-        hint="Eq. 4, term by term. alpha_bar[t] has one number per picture: give it as "
-        "many trailing ones as x0 has further dimensions.",
-        praise="Right, for every t, batch and shape that we tried.",
-    ),
-    "05.2": Exercise(
         reference=diffusion.predict_x0,
         cases=_backward_cases,
         mistakes={
@@ -115,6 +75,8 @@ EXERCISES = {
             ),
             "You take away (1 - alpha_bar) times the noise. That is its variance; what "
             "was added is sqrt(1 - alpha_bar) times the noise.": _variance_for_spread,
+            "Every picture in the batch has its own t; you use the first one's for "
+            "all. Index alpha_bar with the whole t.": _one_t_for_all,
             "You add the noise once more. Take it away: mind the sign.": _plus,
         },
         hint="Eq. 4 says x_t = a x_0 + b noise, with two numbers a and b. Solve it for "
@@ -122,7 +84,7 @@ EXERCISES = {
         praise="Right to 1e-5, for every t, batch and shape that we tried.",
         tolerance=1e-4,
     ),
-    "05.3": Exercise(
+    "05.2": Exercise(
         reference=_signal_to_noise,
         cases=lambda: [(schedules.linear(1000),), (schedules.cosine(100),)],
         mistakes={
@@ -138,5 +100,40 @@ EXERCISES = {
         hint="In eq. 4 the signal's variance is the square of the first factor, the "
         "noise's the square of the second.",
         praise="Right: and its logarithm is nearly a straight line for the cosine.",
+    ),
+    "05.3": Exercise(
+        reference=_takes_over,
+        cases=lambda: [(plan,) for plan in PLANS + [schedules.scaled_linear(300)]],
+        mistakes={
+            "One too many: t = 0 is already the first noisy step.": (
+                lambda s: _takes_over(s) + 1
+            ),
+            "One too few: at that step the picture is still the stronger part.": (
+                lambda s: _takes_over(s) - 1
+            ),
+            "You compare the factors with one half. The parts' variances are "
+            "alpha_bar and 1 - alpha_bar: compare those.": (
+                lambda s: int((s.alpha_bar**0.5 < 0.5).float().argmax())
+            ),
+            "That is where a single step adds more than it keeps. Look at alpha_bar, "
+            "what is left after all steps up to t.": (
+                lambda s: int((s.beta > s.alpha).float().argmax())
+            ),
+        },
+        hint="Where does the ratio of 05.2 fall below 1? For a tensor of True and "
+        "False, `.float().argmax()` finds the first True.",
+        praise="Right: 259 for the linear schedule of a thousand steps.",
+    ),
+    "05.4": Exercise(
+        reference=200,
+        mistakes={
+            "Later than that. At 50 there is 97 % of the picture left.": 50,
+            "Sooner. At 500 the noise has more than ten times the picture's "
+            "variance.": 500,
+            "Much sooner: at 900 there are three parts in ten thousand left.": 900,
+        },
+        hint="The judge has never seen noise. Look at the film strip.",
+        praise="Right: near 200. The picture still has two thirds of the variance, and "
+        "the judge is blind already.",
     ),
 }
