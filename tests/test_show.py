@@ -165,6 +165,11 @@ def test_a_strip_picks_frames_and_labels_them():
     assert [text.get_text() for text in fig.texts][:3] == ["t=0", "t=2", "t=5"]
 
 
+def test_labels_may_be_a_tensor():
+    fig = show.draw_grid(digits(3), labels=torch.tensor([7, 0, 4]))
+    assert [text.get_text() for text in fig.texts] == ["7", "0", "4"]
+
+
 def test_names_stand_above_columns_and_before_rows():
     fig = show.draw_grid(digits(6), columns=["in", "out", "true"], rows=["a", "b"])
     words = [text.get_text() for text in fig.texts]

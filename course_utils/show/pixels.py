@@ -108,6 +108,7 @@ def draw_grid(
     heads = None if columns is None or isinstance(columns, int) else list(columns)
     across = len(heads) if heads else columns or _columns(len(images), size)
     down = max(1, -(-len(images) // across))
+    labels = None if labels is None else list(labels)
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"labels must be one per image: {len(images)} images, "
                          f"{len(labels)} labels")  # fmt: skip
@@ -121,7 +122,7 @@ def draw_grid(
 def _mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     """Place the cells pixel by pixel, with room for the words around them."""
     high, wide = cells.shape[1:3]
-    texts = [wrapped(label, wide + 4) for label in labels] if labels is not None else []
+    texts = [wrapped(_bare(label), wide + 4) for label in labels or ()]
     below = 12 + 14 * max(text.count("\n") + 1 for text in texts) if texts else GAP
     step_x, step_y = wide + 2 + GAP, high + 2 + below
     width = max(left + across * step_x, 420 if title else 0)
@@ -144,6 +145,11 @@ def _mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     if title:
         headline(fig, title).set(y=1 - 8 / height, va="top")
     return fig
+
+
+def _bare(label):
+    """Return tensor(3) as 3."""
+    return label.item() if hasattr(label, "item") else label
 
 
 def _write(fig, text, x, y, ha, va) -> None:

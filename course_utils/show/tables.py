@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from IPython.display import display
 
-INKS = "color:#1f2a36"
-
 
 def number(value) -> str:
     """Return a number with about three digits that matter: 0.822, 12.3, 1,234."""
