@@ -10,7 +10,9 @@ Read it in this order; arrows run downwards only.
     diffusion   add_noise, predict_x0, the steps, the samplers
     networks    the small U-Net and its parts
     gan         losses, penalties and networks of the two-player game
-    models      the registry: shipped weights and real checkpoints
+    checkpoints the registry of real checkpoints: size, licence, needs
+    models      models by name: shipped, real, or a folder of yours
+    distances   FID, KID, precision, recall, coverage, modes: on features alone
     measure     how good are these pictures? floors and ceilings included
     check       exercise checks and hints
     show        pictures, tables, widgets (for notebooks only)

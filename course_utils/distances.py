@@ -1,7 +1,8 @@
-"""How far apart are two sets of features? FID, KID, precision, recall, coverage.
+"""How far apart are two sets, and what does one of them miss?
 
-All take (N, D) tensors, one row a sample. `course_utils.measure` makes the features and
-shows the numbers beside what real pictures and static score.
+FID, KID, precision, recall, density, coverage, modes: all on (N, D) tensors, one row a
+sample. `course_utils.measure` makes the features, and shows the numbers beside those of
+real pictures and of static.
 """
 
 import torch
@@ -18,7 +19,7 @@ def fid(a: Tensor, b: Tensor) -> float:
     fewer samples: compare only at equal N. On our judge's features it is a *tiny*-FID:
     never comparable with published numbers.
     """
-    check_features(a, b, more_than_features=True)
+    _check_features(a, b, more_than_features=True)
     a, b = a.double(), b.double()
     root = _symmetric_root(a.T.cov())
     mean = (a.mean(0) - b.mean(0)).square().sum()
@@ -38,7 +39,7 @@ def kid(a: Tensor, b: Tensor) -> float:
     Kernel (x.y / D + 1)^3, unbiased estimator  (Binkowski et al. 2018, eq. 4): 0 in
     expectation for two samples of one distribution at any N, so it can be negative.
     """
-    check_features(a, b)
+    _check_features(a, b)
     a, b = a.double(), b.double()
     return (_mean_kernel(a) + _mean_kernel(b) - 2 * _kernel(a, b).mean()).item()
 
@@ -63,7 +64,7 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
     density    mean number of real balls a fake lies in, over k; can exceed 1
     coverage   share of real balls with a fake in them        (Naeem et al. 2020; k = 5)
     """
-    check_features(real, fake)
+    _check_features(real, fake)
     for name, x in (("real", real), ("fake", fake)):
         if not 1 <= k < len(x):
             raise ValueError(f"k={k} needs 1 <= k < {len(x)}, the samples in {name}")
@@ -93,7 +94,43 @@ def _radii(x: Tensor, k: int) -> Tensor:
     return _distances(x, x).kthvalue(k + 1, dim=1).values
 
 
-def check_features(
+def modes_covered(
+    points: Tensor, centres: Tensor, std: float, within: float = 3.0
+) -> dict[str, float]:
+    """Count the modes that points (N, 2) reach, and the share of good points.
+
+    A point is of high quality if it lies within 3 std of the nearest centre; a mode is
+    covered if it has at least one such point (Srivastava et al. 2017, VEEGAN; Lin et
+    al. 2018, PacGAN: of 2500 points). Returns {"modes": int, "high_quality": share}.
+    """
+    if std <= 0:
+        raise ValueError(f"std={std} must be the positive spread of one mode")
+    _check_features(points, centres, names=("points", "centres"), at_least=1)
+    distance, nearest = torch.cdist(points.double(), centres.double()).min(dim=1)
+    good = distance <= within * std
+    return {
+        "modes": len(nearest[good].unique()),
+        "high_quality": good.double().mean().item(),
+    }
+
+
+def classes_covered(labels: Tensor, classes: int = 10, at_least: int = 1) -> int:
+    """How many of the classes 0..classes-1 appear `at_least` times in labels (N,).
+
+    A judge misreads a few pictures, so ask for more than one when N is large.
+    """
+    if labels.ndim != 1 or labels.is_floating_point():
+        raise ValueError(
+            f"labels must be (N,) whole numbers, such as judge.labels(images); got "
+            f"{labels.dtype} of shape {tuple(labels.shape)}"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(f"labels must lie in 0..{classes - 1}: is classes right?")
+    counts = torch.bincount(labels.cpu(), minlength=classes)
+    return int((counts >= at_least).sum())
+
+
+def _check_features(
     a: Tensor,
     b: Tensor,
     names: tuple[str, str] = ("the first set", "the second set"),

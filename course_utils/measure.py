@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import data, models
-from course_utils.distances import check_features, fid, kid, prdc
+from course_utils.distances import classes_covered, fid, kid, prdc
+from course_utils.distances import modes_covered as modes_covered  # for lessons
 
 
 class JudgeNet(nn.Module):
@@ -62,8 +63,8 @@ class Judge:
         self.name, self.net = name, net.eval().requires_grad_(False)
         self.size: int = config["net"]["size"]
         self.classes: list[str] = config["classes"]
-        self.held_out_accuracy: float = config["held_out_accuracy"]
-        self.held_out_n: int = config["held_out_n"]
+        self.held_out_accuracy: float = config.get("held_out_accuracy", 0.0)
+        self.held_out_n: int = config.get("held_out_n", 0)
 
     def __repr__(self) -> str:
         """What the judge is and how far to trust it."""
@@ -186,42 +187,6 @@ def _scores(judge: Judge, images: Tensor, known: Tensor) -> dict[str, float]:
         "confidence": judge.confidence(images).mean().item(),
         "classes": classes_covered(labels, len(judge.classes), 1 + len(images) // 100),
     }
-
-
-def modes_covered(
-    points: Tensor, centres: Tensor, std: float, within: float = 3.0
-) -> dict[str, float]:
-    """Count the modes that points (N, 2) reach, and the share of good points.
-
-    A point is of high quality if it lies within 3 std of the nearest centre; a mode is
-    covered if it has at least one such point (Srivastava et al. 2017, VEEGAN; Lin et
-    al. 2018, PacGAN: of 2500 points). Returns {"modes": int, "high_quality": share}.
-    """
-    if std <= 0:
-        raise ValueError(f"std={std} must be the positive spread of one mode")
-    check_features(points, centres, names=("points", "centres"), at_least=1)
-    distance, nearest = torch.cdist(points.double(), centres.double()).min(dim=1)
-    good = distance <= within * std
-    return {
-        "modes": len(nearest[good].unique()),
-        "high_quality": good.double().mean().item(),
-    }
-
-
-def classes_covered(labels: Tensor, classes: int = 10, at_least: int = 1) -> int:
-    """How many of the classes 0..classes-1 appear `at_least` times in labels (N,).
-
-    A judge misreads a few pictures, so ask for more than one when N is large.
-    """
-    if labels.ndim != 1 or labels.is_floating_point():
-        raise ValueError(
-            f"labels must be (N,) whole numbers, such as judge.labels(images); got "
-            f"{labels.dtype} of shape {tuple(labels.shape)}"
-        )
-    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(f"labels must lie in 0..{classes - 1}: is classes right?")
-    counts = torch.bincount(labels.cpu(), minlength=classes)
-    return int((counts >= at_least).sum())
 
 
 def seconds_per_image(

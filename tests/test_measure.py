@@ -225,7 +225,7 @@ def test_features_are_near_mean_0_and_variance_1(judge):
     features = judge.features(data.load("digits").images)
     assert features.shape == (1257, 32) and features.dtype == torch.float32
     assert features.mean(0).abs().mean() < 0.5
-    assert features.var(0).mean() == pytest.approx(1, abs=0.3)
+    assert features.var(0).mean() == pytest.approx(1, abs=0.5)
 
 
 def test_confidence_is_the_probability_of_the_label(judge, held_out):

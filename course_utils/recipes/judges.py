@@ -24,7 +24,7 @@ tiny-FID cannot be compared with a published FID.
 | read correctly, of the training pictures | {train_accuracy:.2%} |
 | mean confidence on held-out pictures | {confidence_real:.3f} |
 | mean confidence on static | {confidence_noise:.3f} |
-| tiny-FID, {n} held-out to {real_n} training pictures | {tiny_fid_real:.3f} |
+| tiny-FID of {n} held-out pictures | {tiny_fid_real:.3f} |
 | the same of static | {tiny_fid_noise:.1f} |
 | coverage of {n} held-out pictures (k = 5) | {coverage_real:.3f} |
 | parameters | {parameters:,} |
@@ -99,22 +99,23 @@ def _judge(
     )
     weights = shelf.half(shelf.follow(run, work).cpu().state_dict())
     config = {"net": net, "classes": data.NAMES[name]}
-    judge = measure.build(
-        name, weights, config | {"held_out_accuracy": 0.0, "held_out_n": 0}
-    )
-    config["held_out_accuracy"] = round(judge.accuracy(*test), 4)
-    config["held_out_n"] = len(test.labels)
+    judge = measure.build(name, weights, config)
+    config |= {"held_out_accuracy": round(judge.accuracy(*test), 4)}
+    config |= {"held_out_n": len(test.labels)}
     source, about = ABOUT[name]
     facts = dict(name=name, source=source, data=about, steps=steps, batch=batch, lr=lr)
-    facts |= dict(seed=seed, features=net["features"])
-    facts |= dict(degrees=10 * strength, percent=10 * strength)
+    facts |= dict(seed=seed, degrees=10 * strength, percent=10 * strength)
     facts |= dict(flip=", mirrored half of the time" if flip else "")
-    facts |= dict(
-        train_accuracy=judge.accuracy(*train), real_n=min(2000, len(train.labels))
-    )
-    facts |= dict(parameters=sum(p.numel() for p in judge.net.parameters()))
-    facts |= config | judge.report(test.images[:540])
+    facts |= _scores(judge, train, test) | config
     shelf.store(folder, work, weights, config, CARD.format(**facts))
+
+
+def _scores(judge: measure.Judge, train: data.Pictures, test: data.Pictures) -> dict:
+    """Return what the model card says of the finished judge."""
+    parameters = sum(p.numel() for p in judge.net.parameters())
+    facts = dict(train_accuracy=judge.accuracy(*train), parameters=parameters)
+    facts |= dict(features=judge.features(test.images[:1]).shape[1])
+    return facts | judge.report(test.images[:540])
 
 
 def augmented(
