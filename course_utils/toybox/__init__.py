@@ -5,19 +5,20 @@
     toybox.render([scene])              # (1, 3, 64, 64) in [-1, 1]
     toybox.apply(scene, "make the cat blue")
 
-Rooms: palette (colours), scene (what there is), words (captions), edits (instructions),
-sdf, shapes, grounds and draw (pictures), export (folders of pictures).
+Rooms: palette (colours), scene (what there is), words and parsing (captions), edits
+(instructions), sdf, shapes, grounds and draw (pictures), answers (masks, edges and all
+else that is known of them), export (folders of pictures).
 """
 
-from course_utils.toybox.draw import (
+from course_utils.toybox.answers import (
     depth,
     edges,
     keypoints,
     masks,
-    render,
     scribbles,
     segmentation,
 )
+from course_utils.toybox.draw import render
 from course_utils.toybox.edits import Edit, apply, instruct, parse_edit, random_edit
 from course_utils.toybox.export import export
 from course_utils.toybox.palette import ALLOWED, COLOURS, GROUNDS

@@ -1,7 +1,7 @@
-"""Scenes become pixels, masks, edges, scribbles, segmentation, depth and keypoints.
+"""Scenes as pixels.
 
-Every thing is drawn from its signed distances on a small window of the picture, things of
-one kind together; windows are then laid over the grounds, far things first.
+Every thing is drawn from its signed distances on a small window of the picture, things
+of one kind together; windows are then laid over the grounds, far things first.
 """
 
 import math
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from course_utils.toybox import grounds
 from course_utils.toybox.palette import COLOURS, CREAM, GROUNDS, INK
-from course_utils.toybox.scene import ATTRIBUTES, Scene
-from course_utils.toybox.shapes import KEYPOINTS, TOYS, silhouette
+from course_utils.toybox.scene import Scene
+from course_utils.toybox.shapes import TOYS
 
 LINE, RIM = (
     0.16,
@@ -62,31 +62,53 @@ def windows(scenes: Sequence[Scene], size: int, device: str = "cpu") -> Windows:
 
 
 def _paint(things, dx: Tensor, dy: Tensor, half: Tensor, size: int):
-    """Colours with alpha (N, 4, P, P) and distances (N, P, P) of things sorted by toy."""
-    marks = _marks([t.pattern for t in things], dx, dy, half, size)
-    rims = [LINE if t.pattern == "outlined" else RIM for t in things]
-    depth_of_rim = dx.new_tensor(rims)[:, None, None]
+    """Colours with alpha (N, 4, P, P) and distances (N, P, P), things sorted by toy."""
+    patterns = [t.pattern for t in things]
+    marks = _marks(patterns, dx, dy, half, size)
+    rims = dx.new_tensor([LINE if p == "outlined" else RIM for p in patterns])
     colour = dx.new_tensor([COLOURS[t.colour] for t in things])  # (N, 3)
     mood = dx.new_tensor([{"sad": -1.0}.get(t.mood, 1.0) for t in things])
     pose = dx.new_tensor([t.pose for t in things])
     distance = torch.empty_like(marks)
     paint = marks[:, None].repeat(1, 4, 1, 1)
-    start = 0
-    while start < len(things):
-        stop = start + 1
-        while stop < len(things) and things[stop].toy == things[start].toy:
-            stop += 1
-        s = slice(start, stop)
+    for toy in dict.fromkeys(t.toy for t in things):
+        some = [k for k, t in enumerate(things) if t.toy == toy]
+        s = slice(some[0], some[-1] + 1)  # they lie side by side
         look = {"mood": mood[s, None, None], "pose": pose[s]}
-        body, layers = TOYS[things[start].toy](dx[s] / half[s], dy[s] / half[s], look)
-        inner = cover((body + depth_of_rim[s]) * half[s], size)
-        mark = (marks[s] * inner)[:, None]  # (n, 1, P, P)
+        body, *layers = TOYS[toy](dx[s] / half[s], dy[s] / half[s], look)
+        mark = marks[s] * cover((body + rims[s, None, None]) * half[s], size)
+        dotted = [k for k in some if patterns[k] == "dotted"]
+        if dotted:
+            look = {"mood": mood[dotted, None, None], "pose": pose[dotted]}
+            whole = _whole_dots(toy, look, dx[dotted], dy[dotted], half[dotted])
+            mark[[k - some[0] for k in dotted]] *= whole
         cream = dx.new_tensor(CREAM).view(1, 3, 1, 1)
-        base = torch.lerp(colour[s, :, None, None], cream, mark)  # (n, 3, P, P)
+        base = torch.lerp(
+            colour[s, :, None, None], cream, mark[:, None]
+        )  # (n, 3, P, P)
         paint[s] = _layers(base, body, layers, colour[s], half[s], size)
-        distance[s] = silhouette(body, layers) * half[s]
-        start = stop
+        for layer, _ in layers:
+            body = torch.minimum(body, layer)
+        distance[s] = body * half[s]
     return paint, distance
+
+
+def _whole_dots(toy: str, look: dict, dx: Tensor, dy: Tensor, half: Tensor) -> Tensor:
+    """1 where the nearest dot is mostly on the toy, 0 where little would show of it."""
+    period = _dot_period(half)
+    steps = torch.arange(-6, 7, device=dx.device) * period  # (n, 1, 13)
+    along, across = steps.mT, steps
+    x, y = (along + across) * 0.5**0.5, (along - across) * 0.5**0.5  # (n, 13, 13)
+    body = next(TOYS[toy](x / half, y / half, look))
+    whole = (body < -0.07).to(dx.dtype).flatten(1)  # (n, 169)
+    row = ((dx + dy) * 0.5**0.5 / period).round().clamp(-6, 6) + 6
+    column = ((dx - dy) * 0.5**0.5 / period).round().clamp(-6, 6) + 6
+    nearest = (row * 13 + column).long()  # (n, P, P)
+    return whole.gather(1, nearest.flatten(1)).view_as(nearest)
+
+
+def _dot_period(half: Tensor) -> Tensor:
+    return 0.045 + 0.2 * half
 
 
 def _layers(base, body, layers, colour, half, size: int) -> Tensor:
@@ -96,7 +118,7 @@ def _layers(base, body, layers, colour, half, size: int) -> Tensor:
     shade = torch.lerp(colour, colour.new_tensor(INK), 0.3)
     for distance, paint in layers:
         over = cover(distance * half, size)[:, None]
-        if paint is None:  # the body's own paint once more
+        if paint == "body":
             canvas[:, :3] = torch.lerp(canvas[:, :3], base, over)
             canvas[:, 3:] = torch.lerp(canvas[:, 3:], torch.ones_like(over), over)
             continue
@@ -121,9 +143,9 @@ def _marks(patterns: list[str], dx: Tensor, dy: Tensor, half: Tensor, size: int)
             far = ((_phase(along / period) - 0.5).abs() - 0.25) * period
             marks[some] = cover(far, size)
         else:  # dots on a lattice
-            period = 0.05 + 0.33 * half[some]
+            period = _dot_period(half[some])
             u, v = (_phase(c / period + 0.5) - 0.5 for c in (along, across))
-            marks[some] = cover(((u * u + v * v).sqrt() - 0.27) * period, size)
+            marks[some] = cover(((u * u + v * v).sqrt() - 0.28) * period, size)
     return marks
 
 
@@ -153,110 +175,3 @@ def render(scenes: Sequence[Scene], size: int = 64, device: str = "cpu") -> Tens
         under = canvas[b, :, row : row + side, columns[n] : columns[n] + side]
         under.mul_(clear[n]).add_(paint[n])
     return canvas
-
-
-def _spread(drawn: Windows, values: Tensor, fill: float, size: int) -> Tensor:
-    """Windows (N, P, P) laid into (B, things, S, S) full of `fill`."""
-    shape = int(drawn.scene.max()) + 1, int(drawn.slot.max()) + 1, size, size
-    field = values.new_full(shape, fill)
-    field[
-        drawn.scene[:, None, None],
-        drawn.slot[:, None, None],
-        drawn.rows[:, :, None],
-        drawn.columns[:, None, :],
-    ] = values
-    return field
-
-
-def _visible(drawn: Windows, size: int) -> Tensor:
-    """How much of each pixel shows each thing: (B, things, S, S) in 0..1."""
-    alpha = _spread(drawn, drawn.paint[:, 3], 0.0, size)
-    clear = (1 - alpha).flip(1).cumprod(1).flip(1)  # through this thing and all nearer
-    return alpha * torch.cat([clear[:, 1:], torch.ones_like(clear[:, :1])], dim=1)
-
-
-def masks(scenes: Sequence[Scene], size: int = 64, device: str = "cpu") -> Tensor:
-    """What is seen of each thing: (B, things, size, size) bool.
-
-    `things` is the most that a scene has; the masks of missing things are empty.
-    """
-    return _visible(windows(scenes, size, device), size) > 0.5
-
-
-def edges(scenes: Sequence[Scene], size: int = 64, device: str = "cpu") -> Tensor:
-    """Outlines of the things, white on black: (B, 1, size, size) in 0..1."""
-    drawn = windows(scenes, size, device)
-    return _lines(drawn, drawn.distance, 0.75 / size, size)
-
-
-def _lines(drawn: Windows, distance: Tensor, half_width: float, size: int) -> Tensor:
-    line = _spread(drawn, cover(distance.abs() - half_width, size), 0.0, size)
-    inside = _spread(drawn, cover(distance, size), 0.0, size)
-    clear = (1 - inside).flip(1).cumprod(1).flip(1)  # nearer things hide the line
-    hidden = torch.cat([clear[:, 1:], torch.ones_like(clear[:, :1])], dim=1)
-    return (line * hidden).amax(1, keepdim=True)
-
-
-def scribbles(
-    scenes: Sequence[Scene], size: int = 64, device: str = "cpu", seed: int = 0
-) -> Tensor:
-    """Outlines as a shaky hand draws them: (B, 1, size, size) in 0..1."""
-    drawn = windows(scenes, size, device)
-    generator = torch.Generator().manual_seed(seed)
-    waves = torch.rand(len(drawn.scene), 3, 2, generator=generator).to(device)
-    wobble = torch.zeros_like(drawn.distance)
-    for k, frequency in enumerate((14.0, 23.0, 37.0)):
-        phase = 2 * math.pi * waves[:, k, :, None]  # (N, 2, 1)
-        across = (frequency * drawn.columns / size + phase[:, 0]).sin()[:, None, :]
-        down = (frequency * drawn.rows / size + phase[:, 1]).sin()[:, :, None]
-        wobble = wobble + 0.016 * (10 / frequency) * (across + down)
-    return _lines(drawn, drawn.distance + wobble, 1.1 / 64, size)
-
-
-def segmentation(
-    scenes: Sequence[Scene], size: int = 64, device: str = "cpu"
-) -> Tensor:
-    """What each pixel shows: (B, size, size) long, 0 the ground, k the k-th toy."""
-    seen = masks(scenes, size, device)  # (B, things, S, S)
-    kinds = torch.zeros(seen.shape[:2], dtype=torch.long, device=device)
-    for b, scene in enumerate(scenes):
-        for k, thing in enumerate(scene.things):
-            kinds[b, k] = 1 + ATTRIBUTES["toy"].index(thing.toy)
-    return (seen * kinds[:, :, None, None]).amax(1)
-
-
-def depth(scenes: Sequence[Scene], size: int = 64, device: str = "cpu") -> Tensor:
-    """Nearness: (B, 1, size, size), 0 the ground, then the things in equal steps to 1."""
-    seen = masks(scenes, size, device)
-    order = torch.arange(1, seen.shape[1] + 1, device=device)[None, :, None, None]
-    count = torch.tensor([len(s.things) for s in scenes], device=device)
-    steps = (seen * order).amax(1, keepdim=True)  # (B, 1, S, S)
-    return steps / count[:, None, None, None]
-
-
-def keypoints(scenes: Sequence[Scene], size: int = 64, device: str = "cpu") -> Tensor:
-    """Six points of each thing as (x, y) pixels: (B, things, 6, 2).
-
-    In the order centre, top, left, right, left foot, right foot (a doll's left and right
-    are its hands); nan where there is no thing.
-    """
-    most = max(len(s.things) for s in scenes)
-    points = torch.full((len(scenes), most, 6, 2), math.nan, device=device)
-    for b, scene in enumerate(scenes):
-        for k, thing in enumerate(scene.things):
-            points[b, k] = torch.tensor(_keypoints(thing), device=device) * size
-    return points
-
-
-def _keypoints(thing) -> list[tuple[float, float]]:
-    local = list(KEYPOINTS[thing.toy])
-    if thing.toy == "doll":
-        for k, sign in ((0, -1), (1, 1)):
-            angle = math.radians(thing.pose[k])
-            local[2 + k] = (
-                sign * (0.2 + 0.62 * math.cos(angle)),
-                0.08 - 0.62 * math.sin(angle),
-            )
-    turn, half, (cx, cy) = math.radians(thing.turn), thing.width / 2, thing.centre
-    cos, sin = math.cos(turn) * half, math.sin(turn) * half
-    return [(cx + x * cos - y * sin, cy + x * sin + y * cos) for x, y in local]

@@ -10,13 +10,12 @@ import re
 
 import numpy as np
 
-from course_utils.toybox.palette import ALLOWED, SETTINGS
+from course_utils.toybox.palette import ALLOWED
 from course_utils.toybox.parsing import Reading, tokens
 from course_utils.toybox.scene import (
     ATTRIBUTES,
     FACES,
     HELD_OUT,
-    OF_A_THING,
     PAIRS,
     TRIPLES,
     Scene,
@@ -56,6 +55,7 @@ class Edit:
     target: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
+        """Refuse what no edit can do."""
         if self.attribute not in FORMS:
             raise ValueError(
                 f"attribute={self.attribute!r} cannot be edited; {', '.join(FORMS)} can"
@@ -108,7 +108,8 @@ def parse_edit(instruction: str) -> Edit:
     raise ValueError(
         f"cannot follow {instruction!r}; say for instance "
         "'make the cat blue', 'turn the cat into a fish', 'move it to the top left', "
-        "'change the ground to snow', 'add a small red star at the top', 'remove the cat'"
+        "'change the ground to snow', 'add a small red star at the top', "
+        "'remove the cat'"
     )
 
 
@@ -155,7 +156,7 @@ def _find(scene: Scene, target: dict) -> int:
 def apply(scene: Scene, edit: Edit | str) -> Scene:
     """The scene after an edit, or after an instruction in words.
 
-    All that is not asked for stays, to the pixel. ValueError where the edit does not fit.
+    All that is not asked for stays, to the pixel. ValueError where it does not fit.
     """
     edit = parse_edit(edit) if isinstance(edit, str) else edit
     if edit.attribute == "ground":

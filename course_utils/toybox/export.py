@@ -15,10 +15,10 @@ from course_utils.toybox.words import describe
 def export(
     folder: str | Path, n: int, split: str = "train", seed: int = 0, size: int = 64
 ) -> Path:
-    """Write n pictures and `metadata.jsonl` into folder/split; the folder's path.
+    """Write n pictures and `metadata.jsonl` into folder/split and return its path.
 
     The layout of `datasets.load_dataset("imagefolder", data_dir=folder)`. A row holds
-    `file_name`, `text` (varied wording), `caption` (says everything) and the attributes.
+    `file_name`, `text` (varied wording), `caption` (says all) and the attributes.
     """
     from PIL import Image  # only here: the rest of the toybox needs torch and numpy
 

@@ -25,7 +25,7 @@ def fade(x: Tensor, y: Tensor, top, bottom) -> Tensor:
     return torch.lerp(flat(top, x), flat(bottom, x), y.expand_as(x))
 
 
-def tone(x, y, size, style, name):
+def _tone(x, y, size, style, name):
     main, second = TONES[name]
     if style == "fading":
         return fade(x, y, main, second)
@@ -36,7 +36,7 @@ def tone(x, y, size, style, name):
     return canvas
 
 
-def sky(x, y, size, main, second):
+def _sky(x, y, size, main, second):
     canvas = fade(x, y, main, second)
     for cx, cy, r in ((0.2, 0.2, 0.075), (0.78, 0.36, 0.06), (0.36, 0.8, 0.065)):
         cloud = union(
@@ -49,7 +49,7 @@ def sky(x, y, size, main, second):
     return canvas
 
 
-def snow(x, y, size, main, second):
+def _snow(x, y, size, main, second):
     canvas = fade(x, y, second, main)
     canvas = paint(canvas, ellipse(x, y, 0.2, 1.05, 0.6, 0.4), (0.9, 0.95, 0.99), size)
     canvas = paint(canvas, ellipse(x, y, 0.85, 1.1, 0.6, 0.36), (1.0, 1.0, 1.0), size)
@@ -59,7 +59,7 @@ def snow(x, y, size, main, second):
     return canvas
 
 
-def sand(x, y, size, main, second):
+def _sand(x, y, size, main, second):
     canvas = flat(main, x).expand(3, *x.shape)
     for cx, cy, w in (
         (0.25, 0.18, 0.2),
@@ -71,7 +71,7 @@ def sand(x, y, size, main, second):
     return canvas
 
 
-def sea(x, y, size, main, second):
+def _sea(x, y, size, main, second):
     canvas = fade(x, y, main, second)
     foam = (0.62, 0.87, 0.93)
     for k, cy in enumerate((0.1, 0.34, 0.58, 0.82)):
@@ -81,7 +81,7 @@ def sea(x, y, size, main, second):
     return canvas
 
 
-def night(x, y, size, main, second):
+def _night(x, y, size, main, second):
     canvas = fade(x, y, main, second)
     moon = torch.maximum(disc(x, y, 0.84, 0.15, 0.1), -disc(x, y, 0.79, 0.12, 0.085))
     canvas = paint(canvas, moon, LAMP, size)
@@ -98,7 +98,7 @@ def night(x, y, size, main, second):
     return canvas
 
 
-def grass(x, y, size, main, second):
+def _grass(x, y, size, main, second):
     canvas = fade(x, y, (0.75, 0.9, 0.97), second)
     canvas = paint(canvas, ellipse(x, y, 0.8, 0.95, 0.8, 0.55), (0.68, 0.87, 0.5), size)
     canvas = paint(canvas, ellipse(x, y, 0.15, 1.1, 0.9, 0.55), main, size)
@@ -110,12 +110,12 @@ def grass(x, y, size, main, second):
 
 
 DRAWN_SETTINGS = {
-    "sky": sky,
-    "snow": snow,
-    "sand": sand,
-    "sea": sea,
-    "night": night,
-    "grass": grass,
+    "sky": _sky,
+    "snow": _snow,
+    "sand": _sand,
+    "sea": _sea,
+    "night": _night,
+    "grass": _grass,
 }
 
 
@@ -128,7 +128,7 @@ def pictures(size: int, device: str = "cpu") -> Tensor:
     for name, areas in GROUNDS.items():
         style, _, colour = name.partition(" ")
         if colour:
-            drawn.append(tone(x, y, size, style, colour))
+            drawn.append(_tone(x, y, size, style, colour))
         else:
             drawn.append(DRAWN_SETTINGS[name](x, y, size, *areas))
     return torch.stack(drawn) * 2 - 1

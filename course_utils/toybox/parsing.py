@@ -40,6 +40,7 @@ class Reading:
     """What a list of words says: things, ground, relation, and adjectives left over."""
 
     def __init__(self, words: list[str]):
+        """Read all the words; ValueError where they contradict each other."""
         self.things, self.group, self.ground = [], [], None
         self.relation, self.left_over, self.number = None, {}, 1
         while words:
@@ -96,8 +97,9 @@ class Reading:
             return  # "the ground" in an instruction
         ground = f"{style} {tone}"
         if ground not in ATTRIBUTES["ground"] or self.left_over:
+            words = [style, tone or "", *self.left_over.values()]
             raise ValueError(
-                f"no such ground: {' '.join([ground, *map(str, self.left_over.values())])}; "
+                f"no such ground: {' '.join(filter(None, words))}; "
                 f"there are {', '.join(ATTRIBUTES['ground'])}"
             )
         self._set(self.__dict__, "ground", ground)
@@ -115,8 +117,8 @@ class Reading:
 def parse(caption: str) -> dict:
     """What a caption says, as attributes in the form of `Scene.attributes`.
 
-    What is not said is None in a list, or missing altogether. Things whose places are all
-    known come in reading order. ValueError for unknown words and contradictions.
+    What is not said is None in a list, or missing altogether. Things whose places are
+    all known come in reading order. ValueError for unknown words and contradictions.
     """
     reading = Reading(tokens(caption))
     if not 1 <= len(reading.things) <= 3 or reading.left_over:

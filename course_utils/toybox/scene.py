@@ -1,7 +1,7 @@
 """What there is in the toybox: things, scenes, random scenes and their splits.
 
-A `Scene` is one, two or three `Thing`s on a ground. Everything that a caption can say is
-an attribute; `shift`, `scale`, `turn` and `pose` are what a caption leaves open.
+A `Scene` is one, two or three `Thing`s on a ground. Everything that a caption can say
+is an attribute; `shift`, `scale`, `turn` and `pose` are what a caption leaves open.
 """
 
 import zlib
@@ -74,6 +74,7 @@ class Thing:
     pose: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self):
+        """Refuse unknown attributes; give faces a mood."""
         if self.toy in FACES and self.mood is None:
             object.__setattr__(self, "mood", "happy")
         if self.mood is not None and self.toy not in FACES:
@@ -116,6 +117,7 @@ class Scene:
     ground: str = "plain cream"
 
     def __post_init__(self):
+        """Refuse an empty or crowded scene and unknown grounds."""
         object.__setattr__(self, "things", tuple(self.things))
         if not 1 <= len(self.things) <= 3:
             raise ValueError(f"things: a scene has 1, 2 or 3, not {len(self.things)}")
@@ -151,7 +153,7 @@ class Scene:
 
 
 def relation_of(cells: list[int]) -> str | None:
-    """How the first of two things in places 0..8 stands to the second, if it is plain."""
+    """How the first of two things in places 0..8 stands to the second, or None."""
     if len(cells) != 2:
         return None
     (row, column), (other_row, other_column) = (divmod(c, 3) for c in cells)
@@ -185,14 +187,16 @@ def sample(
             return scene
     raise ValueError(
         f"sample found no scene with {choices or things} in split={split!r}: the "
-        "colour may be held out for the toy, or vanish into the ground; widen the choice"
+        "colour may be held out for the toy or vanish into the ground; widen the choice"
     )
 
 
 def _draw(rng: np.random.Generator, options: dict, hold_out: bool) -> Scene | None:
     """One try: None where the choices leave no colour or place."""
     count = _pick(rng, options["count"], (0.5, 0.35, 0.15))
-    ground = _pick(rng, options["ground"])
+    settings = [g for g in options["ground"] if g in palette.SETTINGS]
+    setting = rng.random() < 0.25 and settings  # makes them half of all grounds
+    ground = _pick(rng, setting or options["ground"])
     equal = count > 1 and (rng.random() < 0.3 or len(options["toy"]) < count)
     toys = list(options["toy"])
     spots = {1: [(c,) for c in range(9)], 2: PAIRS, 3: TRIPLES}[count]

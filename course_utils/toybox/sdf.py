@@ -1,8 +1,8 @@
 """Signed distances: how far a point is from a figure, negative inside.
 
 `x` grows to the right, `y` downwards: tensors that broadcast together, such as a row
-(N, 1, W) and a column (N, H, 1); the answer has their common shape. Signs are computed by
-arithmetic, as comparisons are several times slower on a CPU.
+(N, 1, W) and a column (N, H, 1); the answer has their common shape. Signs are computed
+by arithmetic, as comparisons are several times slower on a CPU.
 Formulas after Quilez, "2D distance functions" (iquilezles.org).
 """
 
@@ -56,8 +56,7 @@ def capsule(x: Tensor, y: Tensor, start, end, r: float) -> Tensor:
 def polygon(x: Tensor, y: Tensor, corners: list, r: float = 0.0) -> Tensor:
     """Distance to a polygon that is grown by r, its corners round."""
     nearest, winding = None, 0.0
-    one = torch.ones_like(y)
-    below = [torch.copysign(one, y - cy) for _, cy in corners]
+    below = [(y - cy).sign() for _, cy in corners]
     for k, (ax, ay) in enumerate(corners):
         bx, by = corners[(k + 1) % len(corners)]
         ex, ey = bx - ax, by - ay
@@ -67,10 +66,10 @@ def polygon(x: Tensor, y: Tensor, corners: list, r: float = 0.0) -> Tensor:
         dx, dy = px - along * ex, py - along * ey
         square = dx * dx + dy * dy
         nearest = square if nearest is None else torch.minimum(nearest, square)
-        # the edge counts if its ends lie on two sides of y: +-1 in all, 0 outside
-        side = px * ey - py * ex
+        # an edge counts if its ends lie on two sides of y: +-1 in all, 0 outside
+        right = (px * ey - py * ex) * math.copysign(1.0, ey)
         passes = (below[(k + 1) % len(corners)] - below[k]) / 4
-        winding = winding + passes * torch.copysign(torch.ones_like(side), side)
+        winding = winding + passes * right.sign()
     return nearest.sqrt() * (1 - 2 * winding.abs()) - r
 
 
@@ -78,11 +77,12 @@ def curve(
     x: Tensor, y: Tensor, cx: float, cy: float, w: float, bend, r: float
 ) -> Tensor:
     """Distance to a bow of half width w; bend > 0 smiles (may be a tensor)."""
-    dx = x - cx
+    dx = (x - cx).clamp(-w, w)
+    beyond = x - cx - dx
     height = bend * (1 - (dx / w) ** 2)
     slope = 2 * bend * dx / (w * w)
-    across = (y - cy - height).abs() / (1 + slope * slope).sqrt()
-    return torch.maximum(across, dx.abs() - w) - r
+    across = (y - cy - height) ** 2 / (1 + slope * slope)
+    return (across + beyond * beyond).sqrt() - r
 
 
 def spikes(points: int, outer: float, inner: float, cy: float = 0.0) -> list:

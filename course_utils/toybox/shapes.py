@@ -1,9 +1,10 @@
 """The toys, drawn: each a body in the thing's colour and layers of paint on top.
 
-A toy is a function `(x, y, look) -> (body, layers)`: signed distances in its own
-coordinates, x to the right and y down, both within -1..1; `layers` is a list of
-(distance, paint), painted in order, where a paint is a colour or "shade" or "tint" of the
-body's. `look` holds what differs from thing to thing: mood (+1 happy, -1 sad) and pose.
+A toy is a generator `(x, y, look)` of signed distances in its own coordinates, x to the
+right and y down, both within -1..1. First comes its body, then layers, painted in
+order, as (distance, paint): a colour, "shade" for a darker body, or "body" for its own.
+`look` holds what differs between things of one kind: mood (+1 happy, -1 sad) and pose
+(arms raised by degrees).
 """
 
 import math
@@ -23,253 +24,174 @@ from course_utils.toybox.sdf import (
     union,
 )
 
-STAR = spikes(5, 0.94, 0.50, cy=0.07)
+
+def _circle(x, y, look):
+    yield disc(x, y, 0, 0, 0.93)
 
 
-def toy_circle(x, y, look):
-    return disc(x, y, 0, 0, 0.93), []
+def _square(x, y, look):
+    yield box(x, y, 0, 0, 0.82, 0.82, 0.16)
 
 
-def toy_square(x, y, look):
-    return box(x, y, 0, 0, 0.82, 0.82, 0.16), []
+def _triangle(x, y, look):
+    yield polygon(x, y, [(0, -0.8), (0.88, 0.72), (-0.88, 0.72)], 0.1)
 
 
-def toy_triangle(x, y, look):
-    return polygon(x, y, [(0, -0.8), (0.88, 0.72), (-0.88, 0.72)], 0.1), []
+def _star(x, y, look):
+    yield polygon(x, y, spikes(5, 0.94, 0.50, cy=0.07), 0.06)
 
 
-def toy_star(x, y, look):
-    return polygon(x, y, STAR, 0.06), []
-
-
-def toy_heart(x, y, look):
+def _heart(x, y, look):
     # a square on its corner, with a disc on each of its upper sides
-    x = x.abs()
-    y = y - 0.1
+    x, y = x.abs(), y - 0.1
     tip = box((x + y) * 0.5**0.5, (y - x) * 0.5**0.5, 0, 0, 0.54, 0.54, 0.08)
-    return union(tip, disc(x, y, 0.39, -0.39, 0.55)), []
+    yield union(tip, disc(x, y, 0.39, -0.39, 0.55))
 
 
-def toy_cross(x, y, look):
-    return union(box(x, y, 0, 0, 0.92, 0.36, 0.1), box(x, y, 0, 0, 0.36, 0.92, 0.1)), []
+def _cross(x, y, look):
+    bar = box(x, y, 0, 0, 0.92, 0.36, 0.1)
+    yield union(bar, box(x, y, 0, 0, 0.36, 0.92, 0.1))
 
 
-def toy_ring(x, y, look):
-    return disc(x, y, 0, 0, 0.64).abs() - 0.3, []
+def _ring(x, y, look):
+    yield disc(x, y, 0, 0, 0.64).abs() - 0.3
 
 
-def toy_diamond(x, y, look):
-    return polygon(x, y, [(0, -0.9), (0.66, 0), (0, 0.9), (-0.66, 0)], 0.07), []
+def _diamond(x, y, look):
+    yield polygon(x, y, [(0, -0.9), (0.66, 0), (0, 0.9), (-0.66, 0)], 0.07)
 
 
-def face(x, y, look, cy: float, ex: float) -> list:
-    """Eyes, nose and mouth around height cy, eyes at +-ex: closed and smiling, or sad."""
-    mood = look["mood"]
+def _face(x, y, look, cy: float, ex: float):
+    """A face with eyes at height cy and +-ex: shut in joy, or sad."""
+    mood, side = look["mood"], x.abs()
     glad = (mood + 1) / 2  # 1 or 0
-    side = x.abs()
+    yield ellipse(x, y, 0, cy + 0.42, 0.4, 0.3), CREAM
+    yield disc(side, y, ex + 0.18, cy + 0.3, 0.13) + 9 * (1 - glad), BLUSH
+    drop = [(ex - 0.1, cy + 0.34), (ex, cy + 0.12), (ex + 0.1, cy + 0.34)]
+    tear = union(disc(x, y, ex, cy + 0.4, 0.14), polygon(x, y, drop))
+    yield tear + 9 * glad, TEAR
     shut = curve(side, y, ex, cy + 0.06, 0.17, -0.13, 0.06)
-    eyes = torch.lerp(disc(side, y, ex, cy, 0.15), shut, glad)
-    mouth = curve(x, y, 0, cy + 0.51 - 0.07 * mood, 0.24, 0.17 * mood, 0.06)
-    tear = union(
-        disc(x, y, ex, cy + 0.4, 0.14),
-        polygon(x, y, [(ex - 0.1, cy + 0.34), (ex, cy + 0.12), (ex + 0.1, cy + 0.34)]),
-    )
-    blush = disc(side, y, ex + 0.18, cy + 0.3, 0.13)
-    return [
-        (ellipse(x, y, 0, cy + 0.42, 0.4, 0.3), CREAM),
-        (blush + 9 * (1 - glad), BLUSH),
-        (tear + 9 * glad, TEAR),
-        (eyes, INK),
-        (ellipse(x, y, 0, cy + 0.24, 0.12, 0.09), INK),
-        (mouth, INK),
-    ]
+    yield torch.lerp(disc(side, y, ex, cy, 0.15), shut, glad), INK
+    yield ellipse(x, y, 0, cy + 0.24, 0.12, 0.09), INK
+    yield curve(x, y, 0, cy + 0.49 - 0.07 * mood, 0.2, 0.16 * mood, 0.065), INK
 
 
-def toy_cat(x, y, look):
+def _cat(x, y, look):
     side = x.abs()
-    head = ellipse(x, y, 0, 0.22, 0.92, 0.7)
     ear = polygon(side, y, [(0.78, -0.84), (0.1, -0.36), (0.84, 0.16)], 0.1)
-    inner = polygon(side, y, [(0.7, -0.62), (0.42, -0.34), (0.72, -0.14)], 0.04)
-    return union(head, ear), [(inner, BLUSH), *face(x, y, look, 0.12, 0.46)]
+    yield union(ellipse(x, y, 0, 0.22, 0.92, 0.7), ear)
+    yield polygon(side, y, [(0.7, -0.62), (0.42, -0.34), (0.72, -0.14)], 0.04), BLUSH
+    yield from _face(x, y, look, 0.12, 0.46)
 
 
-def toy_bunny(x, y, look):
+def _bunny(x, y, look):
     side = x.abs()
-    head = ellipse(x, y, 0, 0.38, 0.84, 0.57)
     ear = capsule(side, y, (0.3, 0.1), (0.4, -0.7), 0.23)
-    inner = capsule(side, y, (0.34, -0.25), (0.4, -0.66), 0.1)
-    return union(head, ear), [(inner, BLUSH), *face(x, y, look, 0.26, 0.42)]
+    yield union(ellipse(x, y, 0, 0.38, 0.84, 0.57), ear)
+    yield capsule(side, y, (0.34, -0.25), (0.4, -0.66), 0.1), BLUSH
+    yield from _face(x, y, look, 0.26, 0.42)
 
 
-def toy_fish(x, y, look):
+def _fish(x, y, look):
     body = ellipse(x, y, -0.22, 0, 0.74, 0.55)
     tail = polygon(x, y, [(0.3, 0), (0.88, -0.5), (0.76, 0), (0.88, 0.5)], 0.09)
     top = polygon(x, y, [(-0.4, -0.4), (0.0, -0.72), (0.22, -0.3)], 0.07)
-    fin = polygon(x, y, [(-0.16, 0.1), (0.2, 0.0), (0.16, 0.34)], 0.06)
-    layers = [(top, "shade"), (tail, "shade"), (body, None), (fin, "shade")]
-    eye = disc(x, y, -0.58, -0.12, 0.18), disc(x, y, -0.6, -0.12, 0.1)
-    layers += [(eye[0], CREAM), (eye[1], INK)]
-    return union(body, tail, top), layers
+    yield union(body, tail, top)
+    yield union(tail, top), "shade"
+    yield body, "body"
+    yield polygon(x, y, [(-0.06, 0.1), (0.2, 0.02), (0.16, 0.26)], 0.05), "shade"
+    yield disc(x, y, -0.58, -0.12, 0.18), CREAM
+    yield disc(x, y, -0.6, -0.12, 0.1), INK
 
 
-def toy_duck(x, y, look):
-    body = ellipse(x, y, 0.12, 0.42, 0.76, 0.46)
+def _duck(x, y, look):
+    belly = ellipse(x, y, 0.12, 0.42, 0.76, 0.46)
     tail = polygon(x, y, [(0.5, 0.2), (0.92, -0.16), (0.84, 0.5)], 0.07)
-    head = disc(x, y, -0.36, -0.42, 0.44)
     neck = box(x, y, -0.32, 0.1, 0.3, 0.4, 0.1)
-    beak = ellipse(x, y, -0.8, -0.32, 0.2, 0.15)
-    wing = polygon(x, y, [(-0.16, 0.3), (0.52, 0.16), (0.3, 0.52)], 0.12)
-    layers = [(beak, BEAK), (wing, "shade"), (disc(x, y, -0.44, -0.52, 0.12), INK)]
-    return union(body, tail, head, neck), layers
+    yield union(belly, tail, neck, disc(x, y, -0.36, -0.42, 0.44))
+    yield ellipse(x, y, -0.8, -0.32, 0.2, 0.15), BEAK
+    yield polygon(x, y, [(0.0, 0.3), (0.5, 0.18), (0.34, 0.42)], 0.1), "shade"
+    yield disc(x, y, -0.44, -0.52, 0.12), INK
 
 
-def toy_car(x, y, look):
-    side = (x - 0.02).abs()
-    body = box(x, y, 0, 0.22, 0.97, 0.36, 0.22)
+def _car(x, y, look):
     cabin = polygon(x, y, [(-0.5, -0.52), (0.36, -0.52), (0.64, 0), (-0.66, 0)], 0.14)
-    panes = polygon(
-        x, y, [(-0.42, -0.46), (-0.1, -0.46), (-0.1, -0.1), (-0.5, -0.1)], 0.05
-    )
-    pane = polygon(
-        x, y, [(0.12, -0.46), (0.3, -0.46), (0.48, -0.1), (0.12, -0.1)], 0.05
-    )
-    layers = [(union(panes, pane), GLASS), (disc(x, y, 0.86, 0.14, 0.1), LAMP)]
-    for radius, paint in ((0.31, INK), (0.15, CREAM)):
-        layers.append((disc(side, y, 0.52, 0.54, radius), paint))
-    return union(body, cabin), layers
+    yield union(box(x, y, 0, 0.22, 0.97, 0.36, 0.22), cabin)
+    back = [(-0.42, -0.46), (-0.1, -0.46), (-0.1, -0.1), (-0.5, -0.1)]
+    front = [(0.12, -0.46), (0.3, -0.46), (0.48, -0.1), (0.12, -0.1)]
+    yield union(polygon(x, y, back, 0.05), polygon(x, y, front, 0.05)), GLASS
+    yield disc(x, y, 0.86, 0.14, 0.1), LAMP
+    wheels = disc((x - 0.02).abs(), y, 0.52, 0.54, 0.31)
+    yield wheels, INK
+    yield wheels + 0.16, CREAM
 
 
-def toy_boat(x, y, look):
+def _boat(x, y, look):
     hull = polygon(x, y, [(-0.86, 0.36), (0.86, 0.36), (0.5, 0.8), (-0.5, 0.8)], 0.1)
-    deck = box(x, y, 0, 0.34, 0.95, 0.1, 0.08)
-    big = polygon(x, y, [(0.12, -0.82), (0.78, 0.1), (0.12, 0.1)], 0.07)
-    little = polygon(x, y, [(-0.2, -0.48), (-0.2, 0.1), (-0.66, 0.1)], 0.07)
-    mast = capsule(x, y, (-0.03, -0.88), (-0.03, 0.4), 0.06)
-    return union(big, little, hull), [(mast, WOOD), (deck, "shade")]
+    jib = polygon(x, y, [(-0.2, -0.48), (-0.2, 0.1), (-0.66, 0.1)], 0.07)
+    sail = polygon(x, y, [(0.12, -0.82), (0.78, 0.1), (0.12, 0.1)], 0.07)
+    yield union(hull, jib, sail)
+    yield capsule(x, y, (-0.03, -0.88), (-0.03, 0.4), 0.06), WOOD
+    yield box(x, y, 0, 0.34, 0.95, 0.1, 0.08), "shade"
 
 
-def toy_house(x, y, look):
-    wall = box(x, y, 0, 0.4, 0.7, 0.54, 0.06)
+def _house(x, y, look):
+    wall = box(x, y, 0, 0.42, 0.7, 0.52, 0.06)
     roof = polygon(x, y, [(0, -0.84), (0.86, -0.1), (-0.86, -0.1)], 0.09)
-    chimney = box(x, y, 0.5, -0.62, 0.15, 0.3, 0.03)
-    door = box(x, y, -0.26, 0.62, 0.2, 0.33, 0.08)
-    window = box(x, y, 0.34, 0.42, 0.2, 0.2, 0.04)
-    return wall, [
-        (chimney, "shade"),
-        (roof, "shade"),
-        (door, INK),
-        (window, LAMP),
-    ]
+    yield union(wall, roof)
+    yield box(x, y, 0.5, -0.62, 0.15, 0.3, 0.03), "shade"
+    yield roof, "body"
+    yield capsule(x, y, (-0.84, 0.0), (0.84, 0.0), 0.08), "shade"
+    yield box(x, y, -0.24, 0.64, 0.2, 0.31, 0.08), INK
+    yield box(x, y, 0.34, 0.46, 0.19, 0.19, 0.04), LAMP
 
 
-def toy_tree(x, y, look):
+def _tree(x, y, look):
     crown = union(
         disc(x, y, 0, -0.42, 0.53),
         disc(x.abs(), y, 0.44, -0.06, 0.48),
         box(x, y, 0, -0.02, 0.6, 0.42, 0.3),
     )
-    trunk = box(x, y, 0, 0.62, 0.16, 0.34, 0.04)
-    return crown, [(trunk, WOOD), (crown, None)]
+    yield crown
+    yield box(x, y, 0, 0.62, 0.16, 0.34, 0.04), WOOD
+    yield crown, "body"
 
 
-def toy_doll(x, y, look):
+def hand(sign: int, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the doll's left (-1) or right (1) hand is, its arm raised by radians."""
+    return sign * (0.2 + 0.62 * angle.cos()), 0.08 - 0.62 * angle.sin()
+
+
+def _doll(x, y, look):
     side = x.abs()
-    head = disc(x, y, 0, -0.47, 0.48)
-    torso = box(x, y, 0, 0.28, 0.37, 0.42, 0.2)
-    leg = capsule(side, y, (0.2, 0.5), (0.34, 0.74), 0.2)
-    arms = []
-    for sign, k in ((-1, 0), (1, 1)):
+    body = box(x, y, 0, 0.28, 0.44, 0.42, 0.22)
+    body = union(body, capsule(side, y, (0.22, 0.5), (0.36, 0.74), 0.2))
+    for k, sign in enumerate((-1, 1)):
         angle = look["pose"][:, k, None, None] * (math.pi / 180)
-        hand = (sign * (0.2 + 0.62 * angle.cos()), 0.08 - 0.62 * angle.sin())
-        arms.append(capsule(x, y, (sign * 0.2, 0.08), hand, 0.17))
-    body = union(torso, leg, *arms)
-    layers = [
-        (ellipse(x, y, 0, -0.42, 0.36, 0.32), CREAM),
-        (disc(side, y, 0.16, -0.47, 0.085), INK),
-        (curve(x, y, 0, -0.3, 0.13, 0.08, 0.045), INK),
-        (disc(x, y, 0, 0.26, 0.09), CREAM),
-    ]
-    return union(body, head), layers
+        arm = capsule(x, y, (sign * 0.2, 0.08), hand(sign, angle), 0.17)
+        body = union(body, arm)
+    yield union(body, disc(x, y, 0, -0.47, 0.48))
+    yield ellipse(x, y, 0, -0.42, 0.36, 0.32), CREAM
+    yield disc(side, y, 0.16, -0.47, 0.085), INK
+    yield curve(x, y, 0, -0.3, 0.13, 0.08, 0.045), INK
 
 
 TOYS = {
-    "circle": toy_circle,
-    "square": toy_square,
-    "triangle": toy_triangle,
-    "star": toy_star,
-    "heart": toy_heart,
-    "cross": toy_cross,
-    "ring": toy_ring,
-    "diamond": toy_diamond,
-    "cat": toy_cat,
-    "bunny": toy_bunny,
-    "fish": toy_fish,
-    "duck": toy_duck,
-    "car": toy_car,
-    "boat": toy_boat,
-    "house": toy_house,
-    "tree": toy_tree,
-    "doll": toy_doll,
-}
-
-
-def silhouette(body: Tensor, layers: list) -> Tensor:
-    """Distance to all that is painted: the body and what sticks out of it."""
-    return union(body, *(distance for distance, _ in layers))
-
-
-# centre, top, left, right, left foot, right foot of each toy; a doll's hands move
-KEYPOINTS = {
-    "circle": [(0, 0), (0, -0.9), (-0.9, 0), (0.9, 0), (-0.62, 0.62), (0.62, 0.62)],
-    "square": [(0, 0), (0, -0.8), (-0.8, 0), (0.8, 0), (-0.72, 0.72), (0.72, 0.72)],
-    "triangle": [
-        (0, 0.2),
-        (0, -0.8),
-        (-0.5, 0.1),
-        (0.5, 0.1),
-        (-0.85, 0.7),
-        (0.85, 0.7),
-    ],
-    "star": [
-        (0, 0),
-        (0, -0.85),
-        (-0.87, -0.2),
-        (0.87, -0.2),
-        (-0.53, 0.8),
-        (0.53, 0.8),
-    ],
-    "heart": [(0, 0), (0, -0.6), (-0.9, -0.3), (0.9, -0.3), (-0.2, 0.6), (0.2, 0.6)],
-    "cross": [(0, 0), (0, -0.9), (-0.9, 0), (0.9, 0), (-0.3, 0.85), (0.3, 0.85)],
-    "ring": [(0, -0.64), (0, -0.9), (-0.9, 0), (0.9, 0), (-0.62, 0.62), (0.62, 0.62)],
-    "diamond": [(0, 0), (0, -0.9), (-0.6, 0), (0.6, 0), (-0.1, 0.75), (0.1, 0.75)],
-    "cat": [(0, 0.3), (0, -0.4), (-0.8, -0.85), (0.8, -0.85), (-0.6, 0.7), (0.6, 0.7)],
-    "bunny": [(0, 0.5), (0, 0), (-0.38, -0.9), (0.38, -0.9), (-0.4, 0.8), (0.4, 0.8)],
-    "fish": [(-0.2, 0), (0, -0.7), (-0.9, 0), (0.75, 0), (-0.4, 0.45), (0.85, 0.5)],
-    "duck": [
-        (0.1, 0.4),
-        (-0.36, -0.8),
-        (-0.9, -0.32),
-        (0.9, 0),
-        (-0.3, 0.7),
-        (0.5, 0.75),
-    ],
-    "car": [(0, 0.2), (0, -0.6), (-0.9, 0.2), (0.9, 0.2), (-0.5, 0.8), (0.54, 0.8)],
-    "boat": [
-        (0, 0.6),
-        (-0.03, -0.85),
-        (-0.85, 0.4),
-        (0.85, 0.4),
-        (-0.5, 0.8),
-        (0.5, 0.8),
-    ],
-    "house": [
-        (0, 0.4),
-        (0, -0.85),
-        (-0.85, -0.1),
-        (0.85, -0.1),
-        (-0.6, 0.9),
-        (0.6, 0.9),
-    ],
-    "tree": [(0, 0), (0, -0.9), (-0.85, 0), (0.85, 0), (-0.1, 0.9), (0.1, 0.9)],
-    "doll": [(0, 0.2), (0, -0.9), (-0.8, 0), (0.8, 0), (-0.35, 0.85), (0.35, 0.85)],
+    "circle": _circle,
+    "square": _square,
+    "triangle": _triangle,
+    "star": _star,
+    "heart": _heart,
+    "cross": _cross,
+    "ring": _ring,
+    "diamond": _diamond,
+    "cat": _cat,
+    "bunny": _bunny,
+    "fish": _fish,
+    "duck": _duck,
+    "car": _car,
+    "boat": _boat,
+    "house": _house,
+    "tree": _tree,
+    "doll": _doll,
 }
