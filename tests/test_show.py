@@ -165,6 +165,14 @@ def test_a_strip_picks_frames_and_labels_them():
     assert [text.get_text() for text in fig.texts][:3] == ["t=0", "t=2", "t=5"]
 
 
+@pytest.mark.parametrize(
+    "count, size, columns",
+    [(1, 8, 1), (10, 8, 10), (20, 8, 10), (64, 8, 16), (64, 64, 8), (100, 8, 10)],
+)
+def test_grids_have_rows_of_equal_length(count, size, columns):
+    assert pixels._columns(count, size) == columns
+
+
 def test_labels_may_be_a_tensor():
     fig = show.draw_grid(digits(3), labels=torch.tensor([7, 0, 4]))
     assert [text.get_text() for text in fig.texts] == ["7", "0", "4"]
@@ -187,6 +195,20 @@ def test_curves_are_named_where_they_end_and_no_name_covers_another():
     for low, high in zip(boxes, boxes[1:], strict=False):
         assert low[3] <= high[1] + 2
     assert all(box[2] <= house.WIDTH for box in boxes)
+
+
+def test_lines_that_end_together_are_named_where_they_are_apart():
+    x = np.linspace(0, 1, 50)
+    ax = show.draw_curve(x, {"up": x * (1 - x), "down": x * (x - 1)}).axes[0]
+    places = {text.get_text(): text.get_position() for text in ax.texts}
+    np.testing.assert_allclose(places["up"], (0.5, 0.946), atol=0.02)
+    np.testing.assert_allclose(places["down"], (0.5, 0.054), atol=0.02)
+
+
+def test_drawing_is_silent(caplog, capsys):
+    house.drawn(show.draw_curve([1, 2, 3], {"a": LINE, "b": LINE}, title="t"))
+    house.drawn(show.draw_bars({"a": [1, 2]}, title="t", floor=0, ceiling=0.1))
+    assert not caplog.records and capsys.readouterr() == ("", "")
 
 
 def test_several_runs_are_a_mean_with_their_spread():

@@ -58,18 +58,19 @@ STYLE = {
 }
 
 
+def width_of(text, size: float = 8.5, weight: str = "normal") -> float:
+    """Return how many pixels wide a line of text will be when drawn at `size`."""
+    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
+    points = text_to_path.get_text_width_height_descent(str(text), font, False)[0]
+    return points * DPI / 72 / 0.95  # hinting widens what is drawn
+
+
 def wrapped(text, pixels: float, size: float = 8.5, weight: str = "normal") -> str:
     """Break a text into lines that fit into so many pixels when drawn at `size`."""
-    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
-
-    def fits(line: str) -> bool:
-        points = text_to_path.get_text_width_height_descent(line, font, False)[0]
-        return points * DPI / 72 <= 0.95 * pixels  # hinting widens what is drawn
-
     lines = [""]
     for word in str(text).split():
         longer = f"{lines[-1]} {word}".strip()
-        if fits(longer) or not lines[-1]:
+        if width_of(longer, size, weight) <= pixels or not lines[-1]:
             lines[-1] = longer
         else:
             lines.append(word)

@@ -20,6 +20,7 @@ from .house import (
     drawn,
     headline,
     put,
+    width_of,
     wrapped,
 )
 
@@ -80,13 +81,14 @@ def _enlarged(images: np.ndarray, most: int) -> np.ndarray:
     return np.stack([np.asarray(image) for image in small])
 
 
-def _columns(count: int, size: int) -> int:
+def _columns(count: int, size: float) -> int:
     """Choose the columns of a grid: one row up to 10, then rows of equal length."""
     if count <= 10:
         return count
-    best = math.sqrt(2.5 * count)
-    most = min(16, max(5, WIDTH // (size + GAP + 2)))
-    even = [c for c in range(5, most + 1) if count % c == 0 and abs(c / best - 1) < 0.5]
+    best = 2 * math.sqrt(count)
+    most = min(16, max(5, int(WIDTH / (size + GAP + 2))))
+    near = range(max(5, math.ceil(best / 2)), min(most, round(2 * best)) + 1)
+    even = [columns for columns in near if count % columns == 0]
     return min(even, key=lambda c: abs(c - best), default=min(most, round(best)))
 
 
@@ -105,10 +107,12 @@ def draw_grid(
     """
     images = pixels(images)
     size = max(images.shape[1:3])
+    labels = None if labels is None else [_bare(label) for label in labels]
+    words = [word for label in labels or () for word in str(label).split()]
+    widest = max([size, *map(width_of, words)])
     heads = None if columns is None or isinstance(columns, int) else list(columns)
-    across = len(heads) if heads else columns or _columns(len(images), size)
+    across = len(heads) if heads else columns or _columns(len(images), widest)
     down = max(1, -(-len(images) // across))
-    labels = None if labels is None else list(labels)
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"labels must be one per image: {len(images)} images, "
                          f"{len(labels)} labels")  # fmt: skip
@@ -122,13 +126,14 @@ def draw_grid(
 def _mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     """Place the cells pixel by pixel, with room for the words around them."""
     high, wide = cells.shape[1:3]
-    texts = [wrapped(_bare(label), wide + 4) for label in labels or ()]
+    texts = [wrapped(label, wide + 4) for label in labels or ()]
     below = 12 + 14 * max(text.count("\n") + 1 for text in texts) if texts else GAP
     step_x, step_y = wide + 2 + GAP, high + 2 + below
     width = max(left + across * step_x, 420 if title else 0)
     lines = wrapped(title, width - 16, 11.5, "bold").count("\n") + 1 if title else 0
     top = (16 + 20 * lines if title else 8) + (20 if heads else 0)
     height = top + down * step_y + 4
+    every = -(-max(map(width_of, heads or [""])) // step_x)  # crowded heads thin out
     page = np.full((height, width, 3), 255, np.uint8)
     fig = Figure((width / DPI, height / DPI), dpi=DPI)
     for i, cell in enumerate(cells):
@@ -136,9 +141,9 @@ def _mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
         page[y : y + high + 2, x : x + wide + 2] = FRAME
         page[y + 1 : y + 1 + high, x + 1 : x + 1 + wide] = cell
         if texts:
-            _write(fig, texts[i], x + wide / 2 + 1, y + high + 7, "center", "top")
-        if heads and i < across:
-            _write(fig, heads[i], x + wide / 2 + 1, y - 6, "center", "bottom")
+            _write(fig, texts[i], x + wide / 2 + 1, y + high + 18, "center", "baseline")
+        if heads and i < across and i % every == 0:
+            _write(fig, heads[i], x + wide / 2 + 1, y - 8, "center", "baseline")
         if rows is not None and i % across == 0:
             _write(fig, rows[i // across], left - 8, y + high / 2, "right", "center")
     fig.figimage(page, 0, 0, zorder=-1)
@@ -179,7 +184,7 @@ def draw_strip(
                          f"{len(labels)} labels")  # fmt: skip
     images = frames.swapaxes(0, 1).reshape(-1, *frames.shape[2:])  # (B*T, C, H, W)
     if rows == 1:
-        return draw_grid(images, count, labels, title=title)
+        return draw_grid(images, count if count <= 12 else None, labels, title=title)
     return draw_grid(images, labels or count, title=title)
 
 

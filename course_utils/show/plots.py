@@ -37,7 +37,7 @@ def draw_curve(
         raise ValueError(f'log must be None, "x", "y" or "xy", not {log!r}')
     fig, ax = axes(title=title)
     lines = y if isinstance(y, Mapping) else {"": y}
-    ends, x = [], array(x)
+    named, bounds, x = [], [], array(x)
     for colour, (name, line) in zip(_colours(len(lines)), lines.items(), strict=True):
         runs = np.atleast_2d(array(line))  # (runs, n)
         if runs.shape[1:] != x.shape:
@@ -51,11 +51,11 @@ def draw_curve(
                 clip_on=False)  # fmt: skip
         if len(runs) > 1:
             ax.fill_between(x, runs.min(0), runs.max(0), color=colour, alpha=0.16, lw=0)
-        ends.append((mean[np.isfinite(mean)][-1], name, colour))
+        named.append((mean, name, colour))
     for where, word in ((floor, "floor"), (ceiling, "ceiling")):
         if where is not None:
             ax.axhline(where, **DASHED)
-            ends.append((where, f"{word} {_short(where)}", SOFT))
+            bounds.append((where, f"{word} {_short(where)}", SOFT))
     for name in log or "":
         ax.set(**{f"{name}scale": "log"})
         getattr(ax, f"{name}axis").set_major_formatter(lambda value, _: f"{value:g}")
@@ -64,7 +64,10 @@ def draw_curve(
     ax.margins(y=0.06)
     ax.set_xlabel(xlabel)
     ax.set_title(ylabel, loc="left", size=9.5, color=SOFT)
-    _label_ends(ax, [end for end in ends if end[1]])
+    ax.autoscale_view()  # now, because the labels ask where things are
+    if isinstance(y, Mapping):
+        bounds += _label_lines(ax, x, named)
+    _label_ends(ax, bounds)
     return fig
 
 
@@ -84,6 +87,36 @@ def _colours(count: int) -> list[str]:
     return [PALETTE[i % len(PALETTE)] for i in range(count)]
 
 
+def _label_lines(ax, x: np.ndarray, named: list[tuple], gap: float = 0.09) -> list:
+    """Return what to write at the lines' ends; if they meet there, write on the lines.
+
+    A name goes where its line is farthest from all others, if that leaves it room.
+    """
+    to_axes = (ax.transScale + ax.transLimits).transform
+    places = np.linspace(0.0, 1.0, 101)  # all heights are fractions of the axes too
+    paths = [to_axes(np.stack([x, line], 1)).T for line, *_ in named]
+    lines = np.array([np.interp(places, *path) for path in paths])  # (names, 101)
+    last = np.sort(lines[:, -1])
+    ends, crowded = [], (np.diff(last) < gap).any()
+    for i, (line, name, colour) in enumerate(named):
+        room = np.abs(np.delete(lines, i, 0) - lines[i]).min(0, initial=9.0)
+        room = np.array([room[max(0, k - 7) : k + 8].min() for k in range(101)])
+        best = 10 + int(room[10:91].argmax())
+        if crowded and room[best] > gap:
+            ax.text(places[best], lines[i, best], name, transform=ax.transAxes,
+                    color=_shade(colour), ha="center", va="center", weight="bold",
+                    bbox={"facecolor": "white", "linewidth": 0, "pad": 1.5},
+                    zorder=4)  # fmt: skip
+        else:
+            ends.append((line[np.isfinite(line)][-1], name, colour))
+    return ends
+
+
+def _shade(colour: str) -> np.ndarray:
+    """Return the colour a little darker, so that words in it can be read."""
+    return 0.75 * np.array(to_rgb(colour)) + 0.25 * np.array(to_rgb(INK))
+
+
 def _label_ends(ax, ends: list[tuple], gap: float = 0.075) -> None:
     """Write names to the right of where their lines end, none over another."""
     to_axes = ax.transScale + ax.transLimits
@@ -96,10 +129,9 @@ def _label_ends(ax, ends: list[tuple], gap: float = 0.075) -> None:
         roof = 1.02 if i == len(places) - 1 else places[i + 1] - gap
         places[i] = min(places[i], roof)
     for place, (_, name, colour) in zip(places, ends, strict=True):
-        weight = "normal" if colour == SOFT else "bold"
-        shade = 0.75 * np.array(to_rgb(colour)) + 0.25 * np.array(to_rgb(INK))
-        ax.text(1.012, place, name, transform=ax.transAxes, color=shade, va="center",
-                size=9.5 if weight == "bold" else 9, weight=weight)  # fmt: skip
+        bold = {} if colour == SOFT else {"weight": "bold", "size": 9.5}
+        ax.text(1.012, place, name, transform=ax.transAxes, va="center",
+                **{"color": _shade(colour), "size": 9} | bold)  # fmt: skip
 
 
 @matplotlib.rc_context(STYLE)
