@@ -69,8 +69,7 @@ def test_an_unknown_recipe_lists_what_there_is():
 def test_augmentation_depends_on_nothing_but_its_generator():
     train = data.load("digits")
     draws = [
-        judges.augmented(train, 16, torch.Generator().manual_seed(3))
-        for _ in range(2)
+        judges.augmented(train, 16, torch.Generator().manual_seed(3)) for _ in range(2)
     ]
     torch.testing.assert_close(draws[0], draws[1])
 
