@@ -5,10 +5,11 @@ floats (B, C, H, W) in [-1, 1]. `show.NAME(...)` displays and returns None; its 
 `show.draw_NAME(...)` returns the matplotlib Figure, for `show.widget`.
 """
 
+from .curves import draw_curve
 from .house import axes, figure, shown
 from .live import progress, widget
 from .pixels import draw_grid, draw_strip, gif
-from .plots import draw_bars, draw_curve, draw_heat, draw_points
+from .plots import draw_bars, draw_heat, draw_points
 from .tables import compare, table
 
 grid = shown(draw_grid)

@@ -56,6 +56,7 @@ STYLE = {
     "figure.constrained_layout.h_pad": 0.08,
     "figure.constrained_layout.wspace": 0.04,
 }
+DASHED = {"color": SOFT, "linewidth": 1.0, "linestyle": (0, (4, 3)), "zorder": 1.5}
 
 
 def width_of(text, size: float = 8.5, weight: str = "normal") -> float:
@@ -96,6 +97,11 @@ def axes(rows: int = 1, columns: int = 1, height: float = 3.4, title: str = ""):
     fig = Figure((WIDTH / DPI, height), dpi=DPI, layout="constrained")
     headline(fig, title)
     return fig, fig.subplots(rows, columns)
+
+
+def colours(count: int) -> list[str]:
+    """Return the first colours of the palette, again and again if need be."""
+    return [PALETTE[i % len(PALETTE)] for i in range(count)]
 
 
 def headline(fig: Figure, title: str | None):

@@ -19,6 +19,12 @@ def number(value) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def short(value: float) -> str:
+    """Return a number without trailing zeros: 0.1, not 0.100."""
+    text = number(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
 def _text(value) -> str:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
