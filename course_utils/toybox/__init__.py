@@ -19,10 +19,17 @@ from course_utils.toybox.answers import (
     segmentation,
 )
 from course_utils.toybox.draw import render
-from course_utils.toybox.edits import Edit, apply, instruct, parse_edit, random_edit
+from course_utils.toybox.edits import (
+    VOCABULARY,
+    Edit,
+    apply,
+    instruct,
+    parse_edit,
+    random_edit,
+)
 from course_utils.toybox.export import export
 from course_utils.toybox.palette import ALLOWED, COLOURS, GROUNDS
-from course_utils.toybox.parsing import VOCABULARY, parse
+from course_utils.toybox.parsing import parse
 from course_utils.toybox.scene import (
     ATTRIBUTES,
     DRAWN,

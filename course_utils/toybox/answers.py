@@ -121,7 +121,7 @@ def scribbles(
         phase = 2 * math.pi * waves[:, k, :, None]  # (N, 2, 1)
         across = (frequency * drawn.columns / size + phase[:, 0]).sin()[:, None, :]
         down = (frequency * drawn.rows / size + phase[:, 1]).sin()[:, :, None]
-        wobble = wobble + 0.016 * (10 / frequency) * (across + down)
+        wobble = wobble + 0.1 / frequency * (across + down)
     return _lines(drawn, drawn.distance + wobble, 1.1 / 64, size)
 
 

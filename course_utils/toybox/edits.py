@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from course_utils.toybox.palette import ALLOWED
-from course_utils.toybox.parsing import Reading, tokens
+from course_utils.toybox.parsing import CAPTION_WORDS, Reading, tokens
 from course_utils.toybox.scene import (
     ATTRIBUTES,
     FACES,
@@ -36,9 +36,11 @@ FORMS = {
     "add": ("add {value}",),
     "remove": ("remove {target}", "take away {target}"),
 }
-EDIT_WORDS = sorted(
+# every word of captions and instructions, for tokenizers
+VOCABULARY = sorted(
     {word for forms in FORMS.values() for form in forms for word in form.split()}
     - {"{target}", "{value}"}
+    | set(CAPTION_WORDS)
 )
 
 

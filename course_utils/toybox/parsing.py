@@ -15,7 +15,7 @@ FILLERS = set("a an the at on in of to and with is are there picture one it".spl
 PLACE_WORDS = ("top", "bottom", "left", "right", "middle")
 RELATIONS = ("above", "below", "left", "right")
 MEANING = {word: a for a in ("toy", *ADJECTIVES) for word in ATTRIBUTES[a]}
-VOCABULARY = sorted(
+CAPTION_WORDS = sorted(
     FILLERS.union(MEANING, SYNONYMS, AFTER, NUMBERS, PLACE_WORDS, RELATIONS, SETTINGS)
     | {*TONES, "fading", "striped", "ground", "background"}
 )
@@ -25,8 +25,8 @@ def tokens(text: str) -> list[str]:
     """The words of a text, checked against the vocabulary."""
     words = re.findall(r"[^\s,.!]+", text.lower())
     for word in words:
-        if word not in VOCABULARY:
-            near = difflib.get_close_matches(word, VOCABULARY, 3, 0.6)
+        if word not in CAPTION_WORDS:
+            near = difflib.get_close_matches(word, CAPTION_WORDS, 3, 0.65)
             hint = (
                 f"did you mean {' or '.join(near)}?"
                 if near
@@ -93,7 +93,7 @@ class Reading:
         style = self.left_over.pop("style", None) or self.left_over.pop(
             "pattern", "plain"
         )
-        if tone is None and style == "plain":
+        if tone is None and style == "plain" and not self.left_over:
             return  # "the ground" in an instruction
         ground = f"{style} {tone}"
         if ground not in ATTRIBUTES["ground"] or self.left_over:

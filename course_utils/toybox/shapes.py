@@ -127,16 +127,16 @@ def _car(x, y, look):
 
 
 def _boat(x, y, look):
-    hull = polygon(x, y, [(-0.86, 0.36), (0.86, 0.36), (0.5, 0.8), (-0.5, 0.8)], 0.1)
-    jib = polygon(x, y, [(-0.2, -0.48), (-0.2, 0.1), (-0.66, 0.1)], 0.07)
-    sail = polygon(x, y, [(0.12, -0.82), (0.78, 0.1), (0.12, 0.1)], 0.07)
+    hull = polygon(x, y, [(-0.86, 0.42), (0.86, 0.42), (0.5, 0.84), (-0.5, 0.84)], 0.1)
+    jib = polygon(x, y, [(-0.03, -0.5), (-0.03, 0.04), (-0.68, 0.04)], 0.07)
+    sail = polygon(x, y, [(-0.03, -0.84), (0.8, 0.04), (-0.03, 0.04)], 0.07)
     yield union(hull, jib, sail)
-    yield capsule(x, y, (-0.03, -0.88), (-0.03, 0.4), 0.06), WOOD
-    yield box(x, y, 0, 0.34, 0.95, 0.1, 0.08), "shade"
+    yield capsule(x, y, (-0.03, -0.88), (-0.03, 0.44), 0.075), WOOD
+    yield box(x, y, 0, 0.42, 0.95, 0.1, 0.08), "shade"
 
 
 def _house(x, y, look):
-    wall = box(x, y, 0, 0.42, 0.7, 0.52, 0.06)
+    wall = box(x, y, 0, 0.36, 0.7, 0.58, 0.06)
     roof = polygon(x, y, [(0, -0.84), (0.86, -0.1), (-0.86, -0.1)], 0.09)
     yield union(wall, roof)
     yield box(x, y, 0.5, -0.62, 0.15, 0.3, 0.03), "shade"
@@ -164,7 +164,7 @@ def hand(sign: int, angle: Tensor) -> tuple[Tensor, Tensor]:
 
 def _doll(x, y, look):
     side = x.abs()
-    body = box(x, y, 0, 0.28, 0.44, 0.42, 0.22)
+    body = box(x, y, 0, 0.22, 0.44, 0.48, 0.22)
     body = union(body, capsule(side, y, (0.22, 0.5), (0.36, 0.74), 0.2))
     for k, sign in enumerate((-1, 1)):
         angle = look["pose"][:, k, None, None] * (math.pi / 180)
