@@ -14,7 +14,7 @@ from torch import Tensor
 from course_utils.toybox import grounds
 from course_utils.toybox.palette import COLOURS, CREAM, GROUNDS, INK
 from course_utils.toybox.scene import Scene
-from course_utils.toybox.shapes import TOYS
+from course_utils.toybox.shapes import DOTS_BETWEEN, TOYS
 
 LINE, RIM = (
     0.16,
@@ -64,7 +64,7 @@ def windows(scenes: Sequence[Scene], size: int, device: str = "cpu") -> Windows:
 def _paint(things, dx: Tensor, dy: Tensor, half: Tensor, size: int):
     """Colours with alpha (N, 4, P, P) and distances (N, P, P), things sorted by toy."""
     patterns = [t.pattern for t in things]
-    marks = _marks(patterns, dx, dy, half, size)
+    marks = _marks(things, dx, dy, half, size)
     rims = dx.new_tensor([LINE if p == "outlined" else RIM for p in patterns])
     colour = dx.new_tensor([COLOURS[t.colour] for t in things])  # (N, 3)
     mood = dx.new_tensor([{"sad": -1.0}.get(t.mood, 1.0) for t in things])
@@ -95,14 +95,14 @@ def _paint(things, dx: Tensor, dy: Tensor, half: Tensor, size: int):
 
 def _whole_dots(toy: str, look: dict, dx: Tensor, dy: Tensor, half: Tensor) -> Tensor:
     """1 where the nearest dot is mostly on the toy, 0 where little would show of it."""
-    period = _dot_period(half)
-    steps = torch.arange(-6, 7, device=dx.device) * period  # (n, 1, 13)
+    period, start = _dot_period(half), 0.5 * (toy in DOTS_BETWEEN)
+    steps = (torch.arange(-6, 7, device=dx.device) + start) * period  # (n, 1, 13)
     along, across = steps.mT, steps
     x, y = (along + across) * 0.5**0.5, (along - across) * 0.5**0.5  # (n, 13, 13)
     body = next(TOYS[toy](x / half, y / half, look))
     whole = (body < -0.07).to(dx.dtype).flatten(1)  # (n, 169)
-    row = ((dx + dy) * 0.5**0.5 / period).round().clamp(-6, 6) + 6
-    column = ((dx - dy) * 0.5**0.5 / period).round().clamp(-6, 6) + 6
+    row = ((dx + dy) * 0.5**0.5 / period - start).round().clamp(-6, 6) + 6
+    column = ((dx - dy) * 0.5**0.5 / period - start).round().clamp(-6, 6) + 6
     nearest = (row * 13 + column).long()  # (n, P, P)
     return whole.gather(1, nearest.flatten(1)).view_as(nearest)
 
@@ -128,11 +128,11 @@ def _layers(base, body, layers, colour, half, size: int) -> Tensor:
     return canvas
 
 
-def _marks(patterns: list[str], dx: Tensor, dy: Tensor, half: Tensor, size: int):
+def _marks(things: list, dx: Tensor, dy: Tensor, half: Tensor, size: int) -> Tensor:
     """How much of each pixel is cream, were there no rim: (N, P, P)."""
     marks = torch.zeros_like(dx + dy)
     for name in ("outlined", "striped", "dotted"):
-        some = [k for k, pattern in enumerate(patterns) if pattern == name]
+        some = [k for k, thing in enumerate(things) if thing.pattern == name]
         if not some:
             continue
         along, across = (dx + dy)[some] * 0.5**0.5, (dx - dy)[some] * 0.5**0.5
@@ -144,8 +144,10 @@ def _marks(patterns: list[str], dx: Tensor, dy: Tensor, half: Tensor, size: int)
             marks[some] = cover(far, size)
         else:  # dots on a lattice
             period = _dot_period(half[some])
-            u, v = (_phase(c / period + 0.5) - 0.5 for c in (along, across))
-            marks[some] = cover(((u * u + v * v).sqrt() - 0.28) * period, size)
+            start = [0.0 if things[k].toy in DOTS_BETWEEN else 0.5 for k in some]
+            start = dx.new_tensor(start)[:, None, None]
+            u, v = (_phase(c / period + start) - 0.5 for c in (along, across))
+            marks[some] = cover(((u * u + v * v).sqrt() - 0.31) * period, size)
     return marks
 
 

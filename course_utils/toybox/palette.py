@@ -19,7 +19,7 @@ COLOURS = {
     "green": rgb("1FA35C"),
     "blue": rgb("2568E0"),
     "purple": rgb("9A3CC2"),
-    "pink": rgb("FF79B4"),
+    "pink": rgb("FF6CAE"),
     "brown": rgb("855036"),
 }
 INK, CREAM = rgb("2A2238"), rgb("FFF8E7")

@@ -30,7 +30,7 @@ def _circle(x, y, look):
 
 
 def _square(x, y, look):
-    yield box(x, y, 0, 0, 0.82, 0.82, 0.16)
+    yield box(x, y, 0, 0, 0.84, 0.84, 0.08)
 
 
 def _triangle(x, y, look):
@@ -86,9 +86,9 @@ def _cat(x, y, look):
 
 def _bunny(x, y, look):
     side = x.abs()
-    ear = capsule(side, y, (0.3, 0.1), (0.4, -0.7), 0.23)
+    ear = capsule(side, y, (0.3, 0.1), (0.4, -0.69), 0.25)
     yield union(ellipse(x, y, 0, 0.38, 0.84, 0.57), ear)
-    yield capsule(side, y, (0.34, -0.25), (0.4, -0.66), 0.1), BLUSH
+    yield capsule(side, y, (0.38, -0.6), (0.4, -0.7), 0.11), BLUSH
     yield from _face(x, y, look, 0.26, 0.42)
 
 
@@ -195,3 +195,5 @@ TOYS = {
     "tree": _tree,
     "doll": _doll,
 }
+# their dots start half a period off, so that more of them fall beside the details
+DOTS_BETWEEN = ("boat", "doll", "fish")
