@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -23,6 +24,8 @@ pytestmark = [
     pytest.mark.ui,
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
 ]
+LESSON = next(Path(__file__).parents[1].glob("notebooks/05_*.ipynb"), None)
+BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 TOKEN = "only-for-this-test"
 CELLS = {
     "picture": """
@@ -70,6 +73,8 @@ def server(tmp_path_factory):
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec}),
                    home / "page.ipynb")  # fmt: skip
+    if LESSON:
+        shutil.copy(LESSON, home / "lesson.ipynb")
     news = {"@jupyterlab/apputils-extension:announcements": True}
     (home / "labconfig").mkdir()
     (home / "labconfig/page_config.json").write_text(
@@ -80,7 +85,7 @@ def server(tmp_path_factory):
         port = free.getsockname()[1]
     variables = {"HOME": home, "JUPYTER_CONFIG_DIR": home, "IPYTHONDIR": home,
                  "JUPYTER_DATA_DIR": home, "JUPYTER_RUNTIME_DIR": home,
-                 "OMP_NUM_THREADS": "1"}  # fmt: skip
+                 "COURSE_RUN": "quick", "OMP_NUM_THREADS": "1"}  # fmt: skip
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
                "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
                "--ServerApp.port_retries=0", f"--ServerApp.root_dir={home}",
@@ -93,7 +98,7 @@ def server(tmp_path_factory):
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{url}/api?token={TOKEN}", process)
-        yield url
+        yield url, home
     finally:
         process.terminate()
         process.wait(20)
@@ -123,14 +128,18 @@ def page(server):
         page.set_default_timeout(30_000)
         page.requested = []
         page.on("request", lambda request: page.requested.append(request.url))
-        page.goto(f"{server}/lab/tree/page.ipynb?reset&token={TOKEN}")
-        page.get_by_text("| Idle").wait_for()  # before, Run asks for a kernel
-        page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-        page.click('li[data-command="runmenu:run-all"]')
+        _open_and_run(page, server, "page.ipynb")
         outputs(page, "tables").locator("img").nth(1).wait_for()
         _wait_idle(page)
         yield page
         browser.close()
+
+
+def _open_and_run(page, server, name: str) -> None:
+    page.goto(f"{server[0]}/lab/tree/{name}?reset&token={TOKEN}")
+    page.get_by_text("| Idle").wait_for()  # before, Run asks for a kernel
+    page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+    page.click('li[data-command="runmenu:run-all"]')
 
 
 def _wait_idle(page) -> None:
@@ -147,7 +156,7 @@ def outputs(page, name: str):
 
 def picture(page) -> str:
     """The bytes of the widget's picture, so that only a new drawing counts."""
-    return outputs(page, "widget").locator("img.widget-image").evaluate(
+    return page.locator("img.widget-image").first.evaluate(
         """async image => {
             const bytes = await (await fetch(image.src)).arrayBuffer();
             return Array.from(new Uint8Array(bytes)).join();
@@ -155,9 +164,9 @@ def picture(page) -> str:
     )
 
 
-def changes(page, move) -> bool:
+def changes(page, move, seconds: float = 15) -> bool:
     """Whether the widget's picture becomes another one after `move`."""
-    before, end = picture(page), time.monotonic() + 15
+    before, end = picture(page), time.monotonic() + seconds
     move()
     while time.monotonic() < end:
         if picture(page) != before:
@@ -246,6 +255,26 @@ def test_an_answer_hears_its_verdict(page, answer, mark):
     outputs(page, "exercise").get_by_text(mark).wait_for()
 
 
-def test_no_request_leaves_this_machine(page, server):
-    local = (server, "blob:", "data:")
-    assert [url for url in page.requested if not url.startswith(local)] == []
+@pytest.mark.skipif(LESSON is None, reason="needs lesson 05")
+def test_a_lesson_runs_to_its_end_and_its_widget_moves(page, server):
+    _open_and_run(page, server, "lesson.ipynb")
+    cells, end = [{}], time.monotonic() + 300
+    while not all(cell.get("execution_count") for cell in cells):
+        assert time.monotonic() < end, "the lesson did not end in 5 minutes"
+        page.wait_for_timeout(2000)
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(500)
+        cells = [cell for cell in nbformat.read(server[1] / "lesson.ipynb", 4).cells
+                 if cell.cell_type == "code"]  # fmt: skip
+    kinds = {output.get("name", output.output_type)
+             for cell in cells for output in cell.outputs}  # fmt: skip
+    assert not kinds & {"error", "stderr"}
+    page.locator("img.widget-image").first.scroll_into_view_if_needed()
+    handle = page.locator(".noUi-handle").first
+    assert changes(page, lambda: handle.press("ArrowLeft"), seconds=30)
+
+
+def test_no_request_but_for_the_badge_leaves_this_machine(page, server):
+    local = (server[0], "blob:", "data:", "attachment:", BADGE)
+    strangers = {url for url in page.requested if not url.startswith(local)}
+    assert not strangers, strangers

@@ -173,6 +173,13 @@ def test_grids_have_rows_of_equal_length(count, size, columns):
     assert pixels._columns(count, size) == columns
 
 
+def test_a_grid_may_mix_sizes_and_grey_with_colour():
+    small, big = digits(1), digits(1, size=64, channels=3)
+    mixed = house.drawn(show.draw_grid([small, big], title="t"))
+    same = small.repeat_interleave(8, 2).repeat_interleave(8, 3).expand(-1, 3, -1, -1)
+    assert mixed == house.drawn(show.draw_grid(torch.cat([same, big]), title="t"))
+
+
 def test_labels_may_be_a_tensor():
     fig = show.draw_grid(digits(3), labels=torch.tensor([7, 0, 4]))
     assert [text.get_text() for text in fig.texts] == ["7", "0", "4"]

@@ -7,8 +7,8 @@ floats (B, C, H, W) in [-1, 1]. `show.NAME(...)` displays and returns None; its 
 
 from .curves import draw_curve
 from .house import axes, figure, shown
-from .live import progress, widget
-from .pixels import draw_grid, draw_strip, gif
+from .live import gif, progress, widget
+from .pixels import draw_grid, draw_strip
 from .plots import draw_bars, draw_heat, draw_points
 from .tables import compare, table
 

@@ -1,14 +1,18 @@
-"""What moves: a knob that redraws a picture, and the progress of a loop."""
+"""What moves: a knob that redraws, an animation, the progress of a loop."""
 
 import html
+import io
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from IPython import get_ipython
 from IPython.display import display
+from PIL import Image
 
-from .house import PALETTE, alt_text, bundle, encode, put
+from .house import PALETTE, WIDTH, alt_text, bundle, drawn, encode, put
+from .pixels import as_frames, enlarged, mosaic, pixels
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -79,6 +83,47 @@ def _knob(name: str, what, room: str):
         return ipywidgets.FloatSlider(readout_format=f".{decimals}f", **words)
     raise ValueError(f"{name} must be (low, high, step, start), a list of choices, or "
                      f"True or False, not {what!r}")  # fmt: skip
+
+
+def gif(
+    frames,
+    labels: Sequence | None = None,
+    seconds: float = 2.0,
+    title: str | None = None,
+    alt: str | None = None,
+) -> None:
+    """Display an animation that loops, of at most 16 of the frames and 200 kB.
+
+    `frames` and `labels` as in strip; frames that hold B images show them side by side.
+    ValueError without title and alt.
+    """
+    alt = alt_text(alt or title)
+    frames = as_frames(frames)
+    for count, most in ((16, 232), (16, 112), (12, 64), (8, 64), (6, 48), (4, 32)):
+        keep = np.linspace(0, len(frames) - 1, min(count, len(frames))).round()
+        data = _animation([
+            _still(frames[i], labels[i] if labels is not None else None, title, most)
+            for i in keep.astype(int)
+        ], seconds)  # fmt: skip
+        if len(data) <= 200_000:
+            break
+    put(**bundle("image/gif", data, alt))
+
+
+def _still(images: np.ndarray, label, title: str | None, most: int) -> Image.Image:
+    """Return one frame of an animation, drawn like a grid of one row."""
+    cells = enlarged(pixels(images, "frames"), min(most, WIDTH // len(images) - 8))
+    labels = None if label is None else [label, *[""] * (len(cells) - 1)]
+    return drawn(mosaic(cells, len(cells), 1, 8, None, None, labels, title))
+
+
+def _animation(stills: list[Image.Image], seconds: float) -> bytes:
+    pause = [max(40, int(1000 * seconds / len(stills)))] * (len(stills) - 1) + [1000]
+    pages = [still.quantize(dither=Image.Dither.NONE) for still in stills]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:],
+                  duration=pause, loop=0)  # fmt: skip
+    return buffer.getvalue()
 
 
 def progress(iterable: Iterable, total: int | None = None) -> "Progress":

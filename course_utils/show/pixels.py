@@ -1,6 +1,5 @@
-"""Pictures made of images: grids, film strips and short animations."""
+"""Pictures made of images: grids and film strips."""
 
-import io
 import math
 from collections.abc import Sequence
 
@@ -14,12 +13,8 @@ from .house import (
     SOFT,
     STYLE,
     WIDTH,
-    alt_text,
     array,
-    bundle,
-    drawn,
     headline,
-    put,
     width_of,
     wrapped,
 )
@@ -71,7 +66,21 @@ def _wrong_scale(images: np.ndarray, name: str) -> str:
     return f"{start} reach {reach:.1e}: look where training or sampling blew up"
 
 
-def _enlarged(images: np.ndarray, most: int) -> np.ndarray:
+def _same_size(images: list[np.ndarray]) -> np.ndarray:
+    """Return a list of images as one batch (B, C, H, W), small ones in big pixels."""
+    images = [i[0] if i.ndim == 4 and len(i) == 1 else i for i in images]
+    for image in images:
+        if image.ndim != 3:
+            raise ValueError(_wrong_shape(image.shape, "each image in the list"))
+    c, h, w = np.max([image.shape for image in images], 0, initial=1)
+    return np.stack([
+        np.broadcast_to(image[:, np.arange(h) * image.shape[1] // h][
+            :, :, np.arange(w) * image.shape[2] // w], (c, h, w))
+        for image in images
+    ])  # fmt: skip
+
+
+def enlarged(images: np.ndarray, most: int) -> np.ndarray:
     """Resize (B, H, W, 3) to at most `most` pixels: whole factors up, smoothly down."""
     size = max(images.shape[1:3])
     if size <= most:
@@ -103,8 +112,11 @@ def draw_grid(
     """Show images (B, C, H, W) in [-1, 1] in rows, small ones with visible pixels.
 
     `columns` is a number, or the names to write above the columns; `rows` are names to
-    write before the rows; `labels` are B texts to write under the images.
+    write before the rows; `labels` are B texts to write under the images. A list of
+    images (C, H, W) or (1, C, H, W) may mix sizes, and grey with colour.
     """
+    if isinstance(images, (list, tuple)) and len(images):
+        images = _same_size([array(image) for image in images])
     images = pixels(images)
     size = max(images.shape[1:3])
     labels = None if labels is None else [_bare(label) for label in labels]
@@ -119,11 +131,11 @@ def draw_grid(
     left = 8 + (max(len(str(row)) for row in rows) * 7 + 10 if rows is not None else 0)
     room = min((WIDTH - left) // across, max(560 // down, 72)) - GAP - 2
     most = 232 if len(images) <= 4 else 160 if len(images) <= 10 else 112
-    cells = _enlarged(images, max(8, min(max(most, min(size, 440)), room)))
-    return _mosaic(cells, across, down, left, heads, rows, labels, title)
+    cells = enlarged(images, max(8, min(max(most, min(size, 440)), room)))
+    return mosaic(cells, across, down, left, heads, rows, labels, title)
 
 
-def _mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
+def mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     """Place the cells pixel by pixel, with room for the words around them."""
     high, wide = cells.shape[1:3]
     texts = [wrapped(label, wide + 4) for label in labels or ()]
@@ -174,7 +186,7 @@ def draw_strip(
     `frames` are (T, C, H, W), or a list of T frames (C, H, W) or (B, C, H, W); frames
     that hold B images make B rows. `at` picks frames by number and labels them t=...
     """
-    frames = _frames(frames)  # (T, B, C, H, W)
+    frames = as_frames(frames)  # (T, B, C, H, W)
     if at is not None:
         labels = [f"t={i}" for i in at] if labels is None else labels
         frames = frames[np.asarray(at)]
@@ -188,7 +200,7 @@ def draw_strip(
     return draw_grid(images, labels or count, title=title)
 
 
-def _frames(frames) -> np.ndarray:
+def as_frames(frames) -> np.ndarray:
     """Return frames as (T, B, C, H, W)."""
     if not hasattr(frames, "shape") and len({np.shape(frame) for frame in frames}) != 1:
         raise ValueError("frames must be images of one shape, and at least one")
@@ -198,44 +210,3 @@ def _frames(frames) -> np.ndarray:
         raise ValueError(f"frames must be (T, C, H, W) or (T, B, C, H, W), not "
                          f"{frames.shape}: give a list of images")  # fmt: skip
     return frames
-
-
-def gif(
-    frames,
-    labels: Sequence | None = None,
-    seconds: float = 2.0,
-    title: str | None = None,
-    alt: str | None = None,
-) -> None:
-    """Display an animation that loops, of at most 16 of the frames and 200 kB.
-
-    `frames` and `labels` as in strip; frames that hold B images show them side by side.
-    ValueError without title and alt.
-    """
-    alt = alt_text(alt or title)
-    frames = _frames(frames)
-    for count, most in ((16, 232), (16, 112), (12, 64), (8, 64), (6, 48), (4, 32)):
-        keep = np.linspace(0, len(frames) - 1, min(count, len(frames))).round()
-        data = _animation([
-            _still(frames[i], labels[i] if labels is not None else None, title, most)
-            for i in keep.astype(int)
-        ], seconds)  # fmt: skip
-        if len(data) <= 200_000:
-            break
-    put(**bundle("image/gif", data, alt))
-
-
-def _still(images: np.ndarray, label, title: str | None, most: int) -> Image.Image:
-    """Return one frame of an animation, drawn like a grid of one row."""
-    cells = _enlarged(pixels(images, "frames"), min(most, WIDTH // len(images) - 8))
-    labels = None if label is None else [label, *[""] * (len(cells) - 1)]
-    return drawn(_mosaic(cells, len(cells), 1, 8, None, None, labels, title))
-
-
-def _animation(stills: list[Image.Image], seconds: float) -> bytes:
-    pause = [max(40, int(1000 * seconds / len(stills)))] * (len(stills) - 1) + [1000]
-    pages = [still.quantize(dither=Image.Dither.NONE) for still in stills]
-    buffer = io.BytesIO()
-    pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:],
-                  duration=pause, loop=0)  # fmt: skip
-    return buffer.getvalue()
