@@ -1,0 +1,172 @@
+"""Generative adversarial networks: the two losses, three cures, small networks.
+
+A discriminator answers with logits, one number a picture (B, 1): above 0 it says real,
+below 0 forged, and sigmoid(logit) is its probability of real. A generator turns noise
+z (B, Z) into pictures (B, C, H, W) in [-1, 1].
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm as spectral_norm
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Punish calling a real picture forged, and a forged one real.
+
+    -E log D(x) - E log(1 - D(G(z))), D = sigmoid(logit)  (Goodfellow et al. 2014,
+    eq. 1, with the sign of a loss). log 4 = 1.386 for one who can only guess.
+    softplus(-l) is -log sigmoid(l), and stays finite where the logarithm does not.
+    """
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def generator_loss(fake_logits: Tensor) -> Tensor:
+    """Reward a forgery that passes for real: the non-saturating loss, -E log D(G(z)).
+
+    Goodfellow et al. 2014, section 3, last paragraph. Strong where D is sure.
+    """
+    return F.softplus(-fake_logits).mean()
+
+
+def saturating_loss(fake_logits: Tensor) -> Tensor:
+    """Play the game as it is written: minimise E log(1 - D(G(z)))  (eq. 1).
+
+    Its gradient by the logit is -D(G(z)): nothing is left of it where D is sure.
+    """
+    return -F.softplus(fake_logits).mean()
+
+
+def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
+    """How steep D is at real pictures: E |dD(x)/dx|^2 / 2.
+
+    Mescheder et al. 2018, eq. 9, without gamma: add gamma times this to D's loss.
+    `real_logits` are D's answers to `real`, which needs requires_grad. D must look at
+    pictures one by one, so without batch norm.
+    """
+    if not real.requires_grad:
+        raise ValueError("real has no gradient: call real.requires_grad_() before D")
+    (slope,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
+    return slope.square().sum() / real_logits.numel() / 2
+
+
+def pack(x: Tensor, m: int = 2) -> Tensor:
+    """Join every m samples, so that D judges m at once (PacGAN, Lin et al. 2018).
+
+    Pictures (B, C, H, W) -> (B/m, m*C, H, W), points (..., B, 2) -> (..., B/m, m*2).
+    """
+    batch = -4 if x.ndim == 4 else -2
+    if x.shape[batch] % m:
+        raise ValueError(f"m={m} must divide the batch of {x.shape[batch]}")
+    return x.unflatten(batch, (-1, m)).flatten(batch, batch + 1)
+
+
+class StackedLinear(nn.Module):
+    """`games` linear layers side by side: (games, B, inputs) -> (games, B, outputs).
+
+    So that several seeds are trained at once. `lipschitz` divides each weight by its
+    greatest singular value and multiplies by this number (spectral normalisation,
+    Miyato et al. 2018, eq. 8; one step of power iteration a call).
+    """
+
+    def __init__(
+        self, games: int, inputs: int, outputs: int, lipschitz: float | None = None
+    ):
+        """Draw weights as nn.Linear does, for each game its own."""
+        super().__init__()
+        reach = inputs**-0.5
+        self.weight = nn.Parameter(torch.empty(games, inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(games, 1, outputs))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -reach, reach)
+        self.lipschitz = lipschitz
+        left = torch.ones(games, inputs, 1) * inputs**-0.5
+        self.register_buffer("left", left)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each game's points through its own layer."""
+        weight = self.weight
+        if self.lipschitz:
+            weight = weight * (self.lipschitz / self.greatest_singular_value())
+        return torch.baddbmm(self.bias, x, weight)
+
+    def greatest_singular_value(self) -> Tensor:
+        """Of each game's weight (games, 1, 1), by one step of power iteration."""
+        with torch.no_grad():
+            right = F.normalize(self.weight.mT @ self.left, dim=1)
+            self.left = F.normalize(self.weight @ right, dim=1)
+        return self.left.mT @ self.weight @ right
+
+
+def point_network(
+    games: int,
+    inputs: int,
+    outputs: int,
+    width: int = 64,
+    activation: Callable[[], nn.Module] = nn.ReLU,
+    lipschitz: float | None = None,
+) -> nn.Sequential:
+    """A generator or discriminator of points, one for each of `games` games.
+
+    Two hidden layers; (games, B, inputs) -> (games, B, outputs).
+    """
+    sizes = [inputs, width, width, outputs]
+    layers: list[nn.Module] = []
+    for before, after in zip(sizes, sizes[1:], strict=False):
+        layers += [StackedLinear(games, before, after, lipschitz), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _doublings(size: int) -> int:
+    if size < 8 or size & (size - 1):
+        raise ValueError(f"size={size} must be a power of two, at least 8: pad to it")
+    return int(math.log2(size // 4))
+
+
+class Generator(nn.Sequential):
+    """The generator of DCGAN, small: z (B, Z) -> pictures (B, channels, size, size).
+
+    Project, reshape to 4x4, then double the size with transposed convolutions, halving
+    the channels, with batch norm and ReLU; tanh at the end (Radford et al. 2016,
+    figure 1). One 3x3 convolution more turns `width` channels into pixels.
+    """
+
+    def __init__(self, size: int = 8, z: int = 32, width: int = 16, channels: int = 1):
+        """`width` is the number of channels at full size."""
+        n = _doublings(size)
+        c = width * 2**n
+        layers = [nn.Linear(z, c * 16, bias=False), nn.Unflatten(1, (c, 4, 4))]
+        layers += [nn.BatchNorm2d(c), nn.ReLU()]
+        for _ in range(n):
+            up = nn.ConvTranspose2d(c, c // 2, 4, stride=2, padding=1, bias=False)
+            c //= 2
+            layers += [up, nn.BatchNorm2d(c), nn.ReLU()]  # (B, c, 2H, 2W)
+        super().__init__(*layers, nn.Conv2d(c, channels, 3, padding=1), nn.Tanh())
+        self.z = z
+
+
+class Discriminator(nn.Sequential):
+    """The discriminator of DCGAN, small: (B, channels, size, size) -> logits (B, 1).
+
+    Strided convolutions and leaky ReLU (Radford et al. 2016, section 3). No batch norm:
+    with it D tells whole batches apart instead of pictures, and R1 has no meaning.
+    """
+
+    def __init__(
+        self,
+        size: int = 8,
+        width: int = 16,
+        channels: int = 1,
+        norm: Callable[[nn.Module], nn.Module] = lambda layer: layer,
+    ):
+        """`norm` wraps every layer that has weights: spectral_norm, or nothing."""
+        c = width
+        layers = [norm(nn.Conv2d(channels, c, 3, padding=1)), nn.LeakyReLU(0.2)]
+        for _ in range(_doublings(size)):
+            down = nn.Conv2d(c, 2 * c, 4, stride=2, padding=1)  # (B, 2c, H/2, W/2)
+            layers += [norm(down), nn.LeakyReLU(0.2)]
+            c *= 2
+        super().__init__(*layers, nn.Flatten(), norm(nn.Linear(c * 16, 1)))
