@@ -4,10 +4,12 @@
     scene.caption, scene.attributes     # in words, and as a dict
     toybox.render([scene])              # (1, 3, 64, 64) in [-1, 1]
     toybox.apply(scene, "make the cat blue")
+    toybox.imagine("a sad cat in the snow", rng)
 
 Rooms: palette (colours), scene (what there is), words and parsing (captions), edits
 (instructions), sdf, shapes, grounds and draw (pictures), answers (masks, edges and all
-else that is known of them), export (folders of pictures).
+else that is known of them), export (folders of pictures),
+imagine (scenes from captions).
 """
 
 from course_utils.toybox.answers import (
@@ -28,6 +30,7 @@ from course_utils.toybox.edits import (
     random_edit,
 )
 from course_utils.toybox.export import export
+from course_utils.toybox.imagine import imagine
 from course_utils.toybox.palette import ALLOWED, COLOURS, GROUNDS
 from course_utils.toybox.parsing import parse
 from course_utils.toybox.scene import (
@@ -62,6 +65,7 @@ __all__ = [
     "describe",
     "edges",
     "export",
+    "imagine",
     "instruct",
     "keypoints",
     "masks",

@@ -48,7 +48,7 @@ def windows(scenes: Sequence[Scene], size: int, device: str = "cpu") -> Windows:
         [(*t.centre, t.width / 2, math.radians(t.turn)) for t in things], device=device
     )
     cx, cy, half, turn = (column[:, None, None] for column in numbers.T)  # (N, 1, 1)
-    reach = 1.02 * float(half.max()) * (1.42 if turn.any() else 1.0)
+    reach = float(half.max()) * (1.42 if turn.any() else 1.0)
     side = min(size, math.ceil(2 * reach * size) + 2)
     steps = torch.arange(side, device=device)
     corner = (numbers[:, :2] * size - side / 2).round().clamp(0, size - side).long()

@@ -113,12 +113,12 @@ class Thing:
 class Scene:
     """One to three things, far to near, on a ground."""
 
-    things: tuple[Thing, ...]
+    things: list[Thing]
     ground: str = "plain cream"
 
     def __post_init__(self):
         """Refuse an empty or crowded scene and unknown grounds."""
-        object.__setattr__(self, "things", tuple(self.things))
+        object.__setattr__(self, "things", list(self.things))
         if not 1 <= len(self.things) <= 3:
             raise ValueError(f"things: a scene has 1, 2 or 3, not {len(self.things)}")
         known("ground", self.ground)
@@ -209,7 +209,7 @@ def _draw(rng: np.random.Generator, options: dict, hold_out: bool) -> Scene | No
                 return None
             toys.remove(look["toy"])  # mixed scenes show each toy once
         things.append(_place(rng, look, PLACES[cell]))
-    return Scene(tuple(things), ground) if things else None
+    return Scene(things, ground) if things else None
 
 
 def _look(rng, toys: list[str], options: dict, ground: str, hold_out: bool):
