@@ -53,7 +53,7 @@ class Verdict:
 
 def check(exercise: str, yours: Any) -> None:
     """Say whether your answer to an exercise, such as "05.1", is right, and why not."""
-    verdict = judge(exercise, yours)
+    verdict = assess(exercise, yours)
     mark = {PASSED: "✓", WRONG: "✗", OPEN: "·"}[verdict.status]
     print(f"{mark} {exercise} {verdict.status}{': ' * bool(verdict.message)}", end="")
     print(verdict.message)
@@ -66,7 +66,7 @@ def hint(exercise: str) -> None:
 
 def use(exercise: str, yours: Any) -> Any:
     """Return your answer if it is right, else the course's, and say which."""
-    if judge(exercise, yours).status == PASSED:
+    if assess(exercise, yours).status == PASSED:
         print(f"{exercise}: going on with your answer")
         return yours
     print(f"{exercise}: going on with the course's answer")
@@ -86,7 +86,7 @@ def find(exercise: str) -> Exercise:
         ) from None
 
 
-def judge(exercise: str, yours: Any) -> Verdict:
+def assess(exercise: str, yours: Any) -> Verdict:
     """Compare an answer with the reference; the verdict of `check`, unprinted."""
     task = find(exercise)
     if not callable(task.reference):

@@ -125,7 +125,7 @@ REGISTRY = {
 }
 
 
-def describe(name: str) -> str:
+def card(name: str) -> str:
     """A line that says what a real checkpoint is, its size, licence and needs."""
     checkpoint = REGISTRY[name]
     gated = ", after you accepted its licence there" if checkpoint.gated else ""

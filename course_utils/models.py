@@ -12,7 +12,7 @@ from typing import Any
 
 from huggingface_hub import constants as hub
 
-from course_utils.checkpoints import REGISTRY, describe
+from course_utils.checkpoints import REGISTRY, card
 
 WEIGHTS = Path(__file__).parent / "weights"  # one folder a model, and SHA256SUMS
 
@@ -67,7 +67,7 @@ def _load_real(task: str, name: str, options: dict[str, Any]) -> Any:
         if online and hub.HF_HUB_OFFLINE:
             raise FileNotFoundError(_how_to_get(name))
         if online:
-            print(f"downloading {describe(name)}")
+            print(f"downloading {card(name)}")
         for repo in (checkpoint.repo, *checkpoint.mirrors):
             revision = checkpoint.revision if repo == checkpoint.repo else "main"
             try:
@@ -80,12 +80,12 @@ def _load_real(task: str, name: str, options: dict[str, Any]) -> Any:
                 )
             except OSError as error:  # missing, offline, or moved: try the next
                 failure = error
-    raise OSError(f"{describe(name)} could not be downloaded") from failure
+    raise OSError(f"{card(name)} could not be downloaded") from failure
 
 
 def _how_to_get(name: str) -> str:
     return (
-        f"{describe(name)}. It is not on this computer, and the course downloads "
+        f"{card(name)}. It is not on this computer, and the course downloads "
         "nothing unasked. If size and licence suit you: set the environment variable "
         "HF_HUB_OFFLINE=0 before Python or Jupyter starts, then run this again."
     )

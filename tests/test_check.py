@@ -8,7 +8,7 @@ import torch
 
 from course_utils import check as check_room
 from course_utils import exercises
-from course_utils.check import OPEN, PASSED, WRONG, Exercise, check, hint, judge, use
+from course_utils.check import OPEN, PASSED, WRONG, Exercise, assess, check, hint, use
 
 ROOMS = [module.name for module in pkgutil.iter_modules(exercises.__path__)]
 ALL = {
@@ -30,7 +30,7 @@ def test_every_lesson_room_names_its_own_lesson():
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_reference_passes_its_own_check(name):
-    assert judge(name, ALL[name].reference).status == PASSED
+    assert assess(name, ALL[name].reference).status == PASSED
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -38,8 +38,8 @@ def test_an_untouched_stub_is_not_attempted(name):
     def stub(*args): ...
 
     task = ALL[name]
-    assert judge(name, stub if callable(task.reference) else ...).status == OPEN
-    assert judge(name, None).status == OPEN
+    assert assess(name, stub if callable(task.reference) else ...).status == OPEN
+    assert assess(name, None).status == OPEN
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -49,7 +49,7 @@ def test_at_least_three_mistakes_are_planted(name):
 
 @pytest.mark.parametrize("name, text", MISTAKES)
 def test_a_planted_mistake_is_rejected_by_its_name(name, text):
-    verdict = judge(name, ALL[name].mistakes[text])
+    verdict = assess(name, ALL[name].mistakes[text])
     assert (verdict.status, verdict.message) == (WRONG, text)
 
 
@@ -62,7 +62,7 @@ def test_nonsense_is_rejected_and_nothing_escapes(name, capsys):
         check(name, nonsense)
         assert f"{name} wrong" in capsys.readouterr().out
     if callable(ALL[name].reference):
-        assert "own bug" in judge(name, crash).message
+        assert "own bug" in assess(name, crash).message
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -109,12 +109,12 @@ def test_right_wrong_and_open_are_printed(double, capsys):
     ],
 )
 def test_a_wrong_answer_hears_how_it_is_wrong(double, answer, says):
-    verdict = judge("x.1", answer)
+    verdict = assess("x.1", answer)
     assert verdict.status == WRONG and says in verdict.message
 
 
 def test_an_answer_may_write_into_its_inputs(double):
-    assert judge("x.1", lambda x: x.mul_(2)).status == PASSED
+    assert assess("x.1", lambda x: x.mul_(2)).status == PASSED
 
 
 def test_noise_is_the_same_for_both_and_the_learners_stream_is_untouched(monkeypatch):
@@ -122,7 +122,7 @@ def test_noise_is_the_same_for_both_and_the_learners_stream_is_untouched(monkeyp
     task = Exercise(**{**vars(task), "cases": lambda: [(torch.ones(3),)]})
     monkeypatch.setattr(check_room, "find", lambda name: task)
     before = torch.get_rng_state()
-    assert judge("x.1", lambda input: torch.randn(3)).status == PASSED
+    assert assess("x.1", lambda input: torch.randn(3)).status == PASSED
     assert torch.equal(before, torch.get_rng_state())
 
 
