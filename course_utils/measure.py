@@ -6,6 +6,7 @@ puts real pictures (the best that can be hoped for) and static (the worst) besid
 """
 
 import functools
+import itertools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from course_utils import data, models
+from course_utils import data, models, oracle
 from course_utils.distances import classes_covered, fid, kid, prdc
 from course_utils.distances import modes_covered as modes_covered  # for lessons
 
@@ -203,6 +204,51 @@ def seconds_per_image(
         sample(n)[0].cpu()  # fetching a result waits for a GPU to finish
         times.append(time.perf_counter() - start)
     return sorted(times)[repeats // 2] / n
+
+
+def attribute_accuracy(
+    images: Tensor, scenes: Sequence, net: oracle.Reader | None = None
+) -> dict[str, float]:
+    """How much of each attribute the oracle reads in images as the scenes ask for.
+
+    images  (B, 3, 64, 64) in [-1, 1]
+    scenes  a Scene for each, or what `toybox.parse` reads in a caption: what is not
+            said is not asked for
+    Toys asked for are paired with toys seen in the way that makes most of them right; a
+    toy that is not there has everything wrong. Returns attribute -> share of toys (of
+    pictures for ground, count and relation); "all" is the share of pictures with
+    everything right. An attribute that nobody asks for is missing.
+    """
+    if len(images) != len(scenes):
+        raise ValueError(f"{len(images)} images need as many scenes, not {len(scenes)}")
+    right: dict[str, list[bool]] = {"all": []}
+    for seen, scene in zip(oracle.read(images, net), scenes, strict=True):
+        asked = scene if isinstance(scene, dict) else scene.attributes
+        answers = _answers(asked, seen)
+        right["all"].append(all(good for _, good in answers))
+        for name, good in answers:
+            right.setdefault(name, []).append(good)
+    return {name: sum(goods) / len(goods) for name, goods in right.items()}
+
+
+def _answers(asked: dict, seen: dict) -> list[tuple[str, bool]]:
+    """(attribute, right or wrong) for everything that is asked for."""
+    lists = [name for name, value in asked.items() if isinstance(value, list)]
+    things = [{name: asked[name][k] for name in lists} for k in range(asked["count"])]
+    there = [{n: seen[n][k] for n in lists if n in seen} for k in range(seen["count"])]
+    there += [{}] * (len(things) - len(there))  # nothing, in place of what is missing
+    pairings = (
+        [
+            (name, other.get(name) == value)
+            for thing, other in zip(things, chosen, strict=True)
+            for name, value in thing.items()
+            if value is not None
+        ]
+        for chosen in itertools.permutations(there, len(things))
+    )
+    best = max(pairings, key=lambda pairs: sum(good for _, good in pairs))
+    whole = [name for name in asked if name not in lists]
+    return best + [(name, seen.get(name) == asked[name]) for name in whole]
 
 
 def _check_images(images: Tensor, size: int) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 Batch = Callable[[torch.Generator], tuple[Tensor, ...]]
 Loss = Callable[..., Tensor]
+STRIDE = 1_000_003  # between the generators of one seed and the next
 
 
 @dataclass
@@ -108,7 +109,12 @@ def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 def _generator(seed: int, step: int) -> torch.Generator:
     """Return a generator for this step alone: no state has to be carried along."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+    return torch.Generator().manual_seed(seed * STRIDE + step)
+
+
+def step_of(generator: torch.Generator) -> int:
+    """The step that `train` made this generator for: a batch may change with time."""
+    return generator.initial_seed() % STRIDE
 
 
 def _cosine(step: int, steps: int, decay: bool) -> float:

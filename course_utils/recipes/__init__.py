@@ -4,13 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from course_utils import models
-from course_utils.recipes import judges
+from course_utils.recipes import judges, readers, text, tiny_sd, vae
 
 RECIPES: dict[str, Callable[..., None]] = {
     "judge-digits": judges.digits,
     "judge-fashion": judges.fashion,
+    "oracle": readers.judge_of_scenes,
+    "eye": readers.eye,
+    "vae": vae.vae,
+    "text": text.text_encoder,
+    "tiny-sd": tiny_sd.tiny_sd,
 }
 NAMES = tuple(RECIPES)
+CAN_BE_SMALL = (*tiny_sd.PARTS, "tiny-sd")
 
 
 def train(
@@ -20,17 +26,26 @@ def train(
     work: str | Path = "build/train",
     steps: int | None = None,
     seed: int = 0,
+    small: bool = False,
 ) -> Path:
     """Train one of NAMES and put it on the shelf; return its folder.
 
-    into   the folder to write; if not given, the package's own, with its SHA256SUMS
+    into   the folder to write; if not given, the package's own, with its SHA256SUMS;
+           parts of tiny-sd, and whatever is small, stay in the folder `work`
     work   where a run that is killed keeps what it needs to go on (delete to restart)
     steps  fewer than the recipe's, to try it out
+    small  a world of plain shapes only, learnt in less than an hour on two cores
     """
     if name not in RECIPES:
         raise ValueError(f"name must be one of {', '.join(NAMES)}, not {name!r}")
-    folder = Path(into) if into else models.WEIGHTS / name
-    RECIPES[name](folder, Path(work) / name, steps=steps, seed=seed)
-    if not into:
+    if small and name not in CAN_BE_SMALL:
+        raise ValueError(f"small is for {', '.join(CAN_BE_SMALL)}, not for {name!r}")
+    place = Path(work) / ("small" if small else "") / name
+    ships = not (small or name in tiny_sd.PARTS)
+    folder = models.WEIGHTS / name if ships else place / "weights"
+    folder = Path(into) if into else folder
+    options = {"small": True} if small else {}
+    RECIPES[name](folder, place, steps=steps, seed=seed, **options)
+    if ships and not into:
         models.write_sums()
     return folder

@@ -63,12 +63,17 @@ def store(
     save_file(weights, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)  # readable by all, like any other file
     _write(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    describe(folder, work, card)
+
+
+def describe(folder: Path, work: Path, card: str) -> None:
+    """Write README.md, its COST filled in from the training's log, and log.csv."""
     log = read_log(work / "log.csv")
     lines = [f"{row['step']:.0f},{row['loss']},{row['seconds']}" for row in log]
     _write(folder / "log.csv", "\n".join([",".join(COLUMNS), *lines]) + "\n")
     cost = (
-        f"{log[-1]['seconds']:.0f} seconds on {torch.get_num_threads()} thread(s), "
-        f"{platform.machine()}, torch {torch.__version__.split('+')[0]}"
+        f"{log[-1]['seconds'] if log else 0:.0f} seconds on {torch.get_num_threads()} "
+        f"thread(s), {platform.machine()}, torch {torch.__version__.split('+')[0]}"
     )
     _write(folder / "README.md", card.replace("COST", cost))
 

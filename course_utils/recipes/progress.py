@@ -1,0 +1,84 @@
+"""What a generator can do by now: sheets of samples and attribute accuracies.
+
+A training uses none of it: the oracle watches, and teaches nothing.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from course_utils import measure, oracle
+from course_utils.recipes.scenes import World, numpy_rng
+from course_utils.training import State
+
+
+def draw(
+    pipe, prompts: list[str], steps: int = 10, guidance: float = 3.0, seed: int = 0
+) -> Tensor:
+    """Pictures (B, 3, 64, 64) in [-1, 1] for the prompts, 16 at a time."""
+    generator = torch.Generator().manual_seed(seed)
+    options = dict(num_inference_steps=steps, guidance_scale=guidance)
+    options |= dict(generator=generator, output_type="pt")
+    batches = [prompts[i : i + 16] for i in range(0, len(prompts), 16)]
+    drawn = [pipe(some, **options).images.float().cpu() for some in batches]
+    return torch.cat(drawn) * 2 - 1
+
+
+def examine(draws: Callable, world: World, n: int, split: str = "test") -> dict:
+    """Attribute accuracies of n captions with one toy, n with two; {} if no oracle."""
+    try:
+        oracle.reader()
+    except (ValueError, OSError):  # not trained yet
+        return {}
+    scores = {}
+    for things in (1, 2):
+        rng = numpy_rng(torch.Generator().manual_seed(things))
+        scenes = world.scenes(n, rng, split, things=things)
+        images = draws([scene.caption for scene in scenes])
+        found = measure.attribute_accuracy(images, scenes)
+        scores[f"{things} toy"] = {name: round(x, 4) for name, x in found.items()}
+    return scores
+
+
+def watched(
+    run: Iterator[State], draws: Callable, world: World, work: Path, every: int
+) -> Iterator[State]:
+    """Pass the states on; at minutes 1, 2, 5, 10 and so on draw a sheet and examine."""
+    log = work / "progress.jsonl"
+    rows = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    before = json.loads(rows[-1])["minutes"] if rows else 0.0
+    marks = [m for m in (1, 2, 5, 10, *range(20, 6000, every)) if m > before]
+    rng = numpy_rng(torch.Generator().manual_seed(7))
+    prompts = [scene.caption for scene in world.scenes(64, rng, "test")]
+    start = time.monotonic()
+    for state in run:
+        minutes = before + (time.monotonic() - start) / 60
+        if minutes >= marks[0]:
+            marks = [m for m in marks if m > minutes]
+            ready = draws(state.ema)
+            save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
+            row = dict(minutes=round(minutes, 2), step=state.step)
+            row |= dict(loss=round(state.loss, 4)) | examine(ready, world, 48)
+            with open(log, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            print(row)
+        yield state
+
+
+def save_sheet(path: Path, images: Tensor, columns: int = 8, scale: int = 2) -> None:
+    """Write pictures (B, 3, H, W) in [-1, 1] side by side, `scale` times as big."""
+    rows = -(-len(images) // columns)
+    missing = images.new_ones(rows * columns - len(images), *images.shape[1:])
+    tiles = torch.cat([images, missing]).clamp(-1, 1)
+    tiles = torch.nn.functional.pad(tiles, (1, 1, 1, 1), value=1.0)  # a white seam
+    tiles = tiles.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    grid = tiles.unflatten(0, (rows, columns)).permute(0, 3, 1, 4, 2)
+    grid = grid.flatten(2, 3).flatten(0, 1)  # (rows * H, columns * W, 3)
+    pixels = ((grid + 1) * 127.5).round().to(torch.uint8).numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)

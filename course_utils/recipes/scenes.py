@@ -1,0 +1,84 @@
+"""The toybox as training data: scenes and pictures drawn from a torch generator."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_utils import toybox
+
+
+@dataclass(frozen=True)
+class World:
+    """The part of the toybox that a model learns: its toys, and how many at once."""
+
+    toys: tuple[str, ...]
+    most: int
+
+    def scenes(
+        self, n: int, rng: np.random.Generator, split: str = "train", **choices: object
+    ) -> list[toybox.Scene]:
+        """Draw n scenes; choices go to `toybox.sample`."""
+        toys = {} if self.most == 3 else {"toy": list(self.toys)}
+        return [
+            toybox.sample(rng, split, **toys | self._count(rng) | choices)
+            for _ in range(n)
+        ]
+
+    def _count(self, rng: np.random.Generator) -> dict:
+        """The toybox's own mixture, or one and two toys in equal parts."""
+        return {} if self.most == 3 else {"things": 1 + int(rng.random() * self.most)}
+
+
+WHOLE = World(tuple(toybox.ATTRIBUTES["toy"]), most=3)
+SMALL = World(tuple(toybox.SHAPES), most=2)
+
+
+def numpy_rng(generator: torch.Generator) -> np.random.Generator:
+    """A numpy generator that depends on nothing but where the torch one stands."""
+    return np.random.default_rng(
+        torch.randint(2**62, (2,), generator=generator).tolist()
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def album(
+    world: World, chapter: int, n: int = 1024
+) -> tuple[list[toybox.Scene], Tensor]:
+    """The n scenes and pictures (n, 3, 64, 64) of a chapter of a training.
+
+    Drawn at once, which is twice as fast as in small batches; each chapter anew.
+    """
+    scenes = world.scenes(n, np.random.default_rng([n, chapter]))
+    return scenes, torch.cat(
+        [toybox.render(scenes[i : i + 256]) for i in range(0, n, 256)]
+    )
+
+
+def captions(scenes: list[toybox.Scene], rng: np.random.Generator) -> list[str]:
+    """A caption for each: half of them say all, half leave some out in other words."""
+    return [
+        scene.caption if rng.random() < 0.5 else toybox.describe(scene, rng)
+        for scene in scenes
+    ]
+
+
+def worn(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures (B, C, H, W) a little blurred, brighter or darker, and noisy.
+
+    So that a reader also reads what generators draw, and what a VAE has squeezed. A
+    third of the pictures stay as they are.
+    """
+    n = len(images)
+    blur, light, noise = (torch.rand(n, 3, generator=generator) * 1.5 - 0.5).relu().T
+    shape = (n, 1, 1, 1)
+    soft = torch.nn.functional.avg_pool2d(
+        torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1
+    )
+    images = torch.lerp(images, soft, 0.7 * blur.view(shape))
+    tilt = torch.randn(n, 3, 1, 1, generator=generator)  # of each colour
+    images = images + 0.06 * light.view(shape) * tilt
+    grain = torch.randn(images.shape, generator=generator)
+    return (images + 0.08 * noise.view(shape) * grain).clamp(-1, 1)

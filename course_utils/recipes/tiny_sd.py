@@ -1,0 +1,202 @@
+"""The miniature Stable Diffusion: from nothing to text-to-image on two CPU cores."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from course_utils import oracle, toybox, training
+from course_utils.recipes import muon, readers, shelf, text, vae
+from course_utils.recipes.progress import draw, examine, watched
+from course_utils.recipes.scenes import SMALL, WHOLE, World, captions, numpy_rng
+from course_utils.recipes.trunk import SCHEDULE, Trunk, build_unet, trunk_loss
+
+CHAPTER = 5000  # steps, after which all pictures are replaced by new ones
+PARTS = {"vae": vae.vae, "text": text.text_encoder, "eye": readers.eye}
+
+CARD = """# tiny-sd
+
+A miniature Stable Diffusion: 64x64 pictures of the toybox from captions in its words.
+Plain diffusers loads it:
+`StableDiffusionPipeline.from_pretrained(folder)(prompt, guidance_scale=3)`.
+
+| right, of {n} held-out captions each | one toy | two toys |
+|---|---|---|
+{rows}
+
+Read by the oracle, DPM-Solver++, 20 steps, guidance 3.
+
+- **Data** the toybox, split "train", drawn as it is used: {toys} toys, up to {most} at
+  once. Combinations of toy and colour that are held out are in toybox.HELD_OUT.
+- **Parts** AutoencoderKL (f = 4, 4 channels), CLIPTextModel (3 layers, 128 wide) and
+  CLIPTokenizer (the toybox's words), UNet2DConditionModel (64, 128, 128).
+- **Training** {steps} steps of {batch} pictures, v-prediction, betas 1e-4 to 0.02, Muon
+  at {lr}, seed {seed}, captions dropped in one of ten, averaged weights.
+- **Cost** COST.
+- **Repeat it** `course train tiny-sd{option}` (course_utils/recipes/tiny_sd.py).
+- **On disk** safetensors in half precision; progress.jsonl is what it could do when.
+- **Licence** Apache-2.0, as the course.
+"""
+
+
+def tiny_sd(
+    folder: Path,
+    work: Path,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    small: bool = False,
+    batch: int = 32,
+    lr: float = 1.5e-3,
+) -> None:
+    """Train the miniature Stable Diffusion, and first the parts that are not there yet.
+
+    Leaves sheets of samples and progress.jsonl in `work` while it learns.
+    """
+    world, enough = (SMALL, 4000) if small else (WHOLE, 30_000)
+    parts = functools.partial(part, work.parent, steps=steps, seed=seed, small=small)
+    loaded = load_parts(parts("vae"), parts("text"), parts("eye"))
+    net, tokenizer, encoder, looker = loaded
+    torch.manual_seed(seed)
+    model = Trunk(build_unet(), encoder, looker.ground.in_features)
+    steps = steps or enough
+    pictures = min(20_480, steps * batch)
+    run = training.train(
+        model,
+        trunk_batch(net, looker, tokenizer, world, batch, pictures),
+        trunk_loss,
+        steps=steps,
+        ema=0.999 if steps > 10_000 else 0.998,
+        seed=seed,
+        optimizer=muon.Muon(
+            muon.groups(nn.ModuleList([model.unet, model.head]), lr)
+            + muon.groups(model.text, 0.3 * lr)
+        ),
+        save_to=work / "state.safetensors",
+    )
+
+    def draws(trunk: nn.Module) -> Callable:
+        return functools.partial(draw, pipeline(trunk, net, tokenizer))
+
+    run = watched(run, draws, world, work, every=10 if small else 30)
+    trunk = shelf.follow(run, work, every=100).cpu()
+    pipe = pipeline(trunk, net.cpu(), tokenizer)
+    n = 250 if steps >= 500 else 2
+    scores = examine(functools.partial(draw, pipe, steps=20), world, n)
+    save(pipe, folder)
+    toys = len(world.toys)
+    facts = dict(n=n, rows=_rows(scores), toys=toys, most=world.most, steps=steps)
+    facts |= dict(batch=batch, lr=lr, seed=seed, option=" --small" if small else "")
+    shelf.describe(folder, work, CARD.format(**facts))
+
+
+def part(root: Path, name: str, **options: object) -> Path:
+    """The folder of one of the PARTS, trained now if it is not there."""
+    folder = root / name / "weights"
+    if not folder.exists():
+        print(f"first its {name}:")
+        PARTS[name](folder, root / name, **options)
+    return folder
+
+
+def load_parts(vae_at: Path, text_at: Path, eye_at: Path) -> tuple:
+    """The VAE, the tokenizer, the text encoder and the eye."""
+    from diffusers import AutoencoderKL
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    net = AutoencoderKL.from_pretrained(vae_at).requires_grad_(False)
+    tokenizer = CLIPTokenizer.from_pretrained(text_at / "tokenizer")
+    encoder = CLIPTextModel.from_pretrained(text_at / "text_encoder")
+    config = json.loads((eye_at / "config.json").read_text(encoding="utf-8"))
+    looker = oracle.build(load_file(eye_at / "model.safetensors"), config)
+    return net, tokenizer, encoder, looker
+
+
+def trunk_batch(
+    net: nn.Module, looker: nn.Module, tokenizer, world: World, n: int, pictures: int
+) -> training.Batch:
+    """The function that draws x0, noise, t, tokens and what the eye sees of x0.
+
+    Encoding a picture costs half as much as learning from it, so a few thousand are
+    encoded at once and used for a chapter, with new captions and noise each time.
+    """
+    device = PartialState().device
+    net.to(device), looker.to(device)
+    nothing = text.tokenise(tokenizer, [""])
+
+    @functools.lru_cache(maxsize=1)
+    def chapter(number: int) -> tuple:
+        scenes = world.scenes(
+            pictures, numpy_rng(torch.Generator().manual_seed(number))
+        )
+        pairs = [
+            encode(net, looker, scenes[i : i + 128]) for i in range(0, pictures, 128)
+        ]
+        return scenes, *map(torch.cat, zip(*pairs, strict=True))
+
+    def batch(generator: torch.Generator) -> tuple[Tensor, ...]:
+        scenes, x0, seen = chapter(generator.initial_seed() // CHAPTER)
+        rows = torch.randint(len(scenes), (n,), generator=generator)
+        said = captions([scenes[i] for i in rows], numpy_rng(generator))
+        tokens = text.tokenise(tokenizer, said)
+        tokens[torch.rand(n, generator=generator) < 0.1] = nothing  # for guidance
+        t = torch.randint(SCHEDULE.T, (n,), generator=generator)
+        noise = torch.randn(n, *x0.shape[1:], generator=generator)
+        return x0[rows].float(), noise, t, tokens, seen[rows]
+
+    return batch
+
+
+@torch.no_grad()
+def encode(net: nn.Module, looker: nn.Module, scenes: list) -> tuple[Tensor, Tensor]:
+    """Latents (B, 4, 16, 16) and the eye's maps (B, C, 8, 8), in half precision."""
+    images = toybox.render(scenes).to(net.device)
+    latents = net.encode(images).latent_dist.mode() * net.config.scaling_factor
+    return latents.half(), looker.maps(images).half()
+
+
+def pipeline(trunk: nn.Module, net: nn.Module, tokenizer):
+    """An ordinary StableDiffusionPipeline of the trained parts."""
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    scheduler = DPMSolverMultistepScheduler(
+        beta_start=1e-4,
+        beta_end=0.02,
+        beta_schedule="linear",
+        prediction_type="v_prediction",
+        steps_offset=1,  # no difference here, but diffusers asks for it
+    )
+    pipe = StableDiffusionPipeline(
+        vae=net,
+        text_encoder=trunk.text,
+        tokenizer=tokenizer,
+        unet=trunk.unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def save(pipe, folder: Path) -> None:
+    """Write the pipeline in half precision, as from_pretrained wants it."""
+    for net in (pipe.vae, pipe.unet, pipe.text_encoder):
+        net.half()
+    pipe.save_pretrained(folder)
+    text.save_text(pipe.text_encoder, pipe.tokenizer, folder)
+
+
+def _rows(scores: dict) -> str:
+    names = dict.fromkeys(name for column in scores.values() for name in column)
+    cells = (
+        [name, *(f"{c[name]:.1%}" if name in c else "" for c in scores.values())]
+        for name in names
+    )
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells)

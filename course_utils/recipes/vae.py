@@ -1,0 +1,127 @@
+"""The VAE of the miniature Stable Diffusion: 64x64 pictures to 16x16x4 latents."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import toybox, training
+from course_utils.recipes import shelf
+from course_utils.recipes.scenes import SMALL, WHOLE, World, album, numpy_rng
+
+CROPS = (
+    0.72  # of all steps see parts of 32x32 pixels: four times as many steps a minute
+)
+
+
+def build_vae() -> nn.Module:
+    """A diffusers AutoencoderKL with fresh weights: f = 4, 4 channels, 0.65 M."""
+    from diffusers import AutoencoderKL
+
+    net = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(16, 32, 64),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        mid_block_add_attention=False,
+        sample_size=64,
+        scaling_factor=1.0,  # `whiten` sees to that
+    )
+    with torch.no_grad():
+        net.quant_conv.bias[4:].fill_(-5.0)  # log-variance: begin almost without noise
+    return net
+
+
+class Autoencoder(nn.Module):
+    """What is trained: a picture to its latent distribution, and back from a sample."""
+
+    def __init__(self, vae: nn.Module):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W), (B, 4, H/4, W/4) -> pictures and mean KL (B,)."""
+        latent = self.vae.encode(images).latent_dist
+        kl = (latent.mean**2 + latent.var - 1 - latent.logvar).mean((1, 2, 3)) / 2
+        return self.vae.decode(latent.mean + latent.std * noise).sample, kl
+
+
+def vae_loss(model: nn.Module, images: Tensor, noise: Tensor) -> Tensor:
+    """L1 + 2 MSE + 5e-4 KL: the last keeps the latents near N(0, 1)."""
+    drawn, kl = model(images, noise)
+    error = drawn - images
+    return error.abs().mean() + 2 * error.square().mean() + 5e-4 * kl.mean()
+
+
+def vae(
+    folder: Path,
+    work: Path,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    small: bool = False,
+) -> None:
+    """Train the VAE, whiten its latents; `folder` becomes an AutoencoderKL's."""
+    world, enough = (SMALL, 5000) if small else (WHOLE, 16_000)
+    steps = steps or enough
+    torch.manual_seed(seed)
+    run = training.train(
+        Autoencoder(build_vae()),
+        lambda generator: crops(world, steps, generator),
+        vae_loss,
+        steps=steps,
+        lr=2e-3,
+        seed=seed,
+        save_to=work / "state.safetensors",
+    )
+    net = shelf.follow(run, work).cpu().vae
+    rng = torch.Generator().manual_seed(seed + 1)
+    n = 500 if steps >= 500 else 20
+    whiten(net, toybox.render(world.scenes(n, numpy_rng(rng))))
+    net.save_pretrained(folder)
+    ratio = psnr_of(net, toybox.render(world.scenes(n, numpy_rng(rng), "test")))
+    print(f"round trip: {ratio:.2f} dB on {n} held-out scenes")
+
+
+def crops(
+    world: World, steps: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Pictures and noise: 16 parts of 32x32, or at the end of training 4 whole ones."""
+    _, images = album(world, generator.initial_seed() // 256)
+    whole = training.step_of(generator) >= CROPS * steps
+    n = 4 if whole else 16
+    images = images[torch.randint(len(images), (n,), generator=generator)]
+    if not whole:
+        corners = torch.randint(33, (n, 2), generator=generator).tolist()
+        pairs = zip(images, corners, strict=True)
+        images = torch.stack([x[:, i : i + 32, j : j + 32] for x, (i, j) in pairs])
+    side = images.shape[-1] // 4
+    return images, torch.randn(n, 4, side, side, generator=generator)
+
+
+@torch.no_grad()
+def whiten(net: nn.Module, images: Tensor) -> None:
+    """Give each latent channel mean 0 and variance 1, so that scaling_factor is 1.
+
+    z = (y - mean) / std is a 1x1 convolution of y, and the encoder ends with one; its
+    inverse goes into the one that the decoder begins with.
+    """
+    latents = net.encode(images).latent_dist.mean  # (B, 4, 16, 16)
+    mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    into, out = net.quant_conv, net.post_quant_conv
+    into.bias[:4] -= mean
+    into.bias[:4] /= std
+    into.weight[:4] /= std.view(4, 1, 1, 1)
+    into.bias[4:] -= 2 * std.log()  # log-variances
+    out.bias += out.weight[:, :, 0, 0] @ mean
+    out.weight *= std.view(1, 4, 1, 1)
+
+
+@torch.no_grad()
+def psnr_of(net: nn.Module, images: Tensor) -> float:
+    """Peak signal-to-noise ratio of the round trip in dB, the mean over pictures."""
+    drawn = net.decode(net.encode(images).latent_dist.mode()).sample.clamp(-1, 1)
+    error = (drawn - images).square().mean((1, 2, 3))  # the peak is 2 high
+    return (10 * (4 / error).log10()).mean().item()
