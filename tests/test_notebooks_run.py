@@ -6,18 +6,11 @@ import shutil
 
 import nbformat
 import pytest
-from conftest import ROOT
 
+from conftest import ROOT
 from course_utils import data, runner
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-
-
-def groups(paths, kind):
-    """One xdist group for each run, so that two runs go on side by side."""
-    for path in paths:
-        mark = pytest.mark.xdist_group(f"{kind}-{path.stem}")
-        yield pytest.param(path, marks=mark, id=path.stem)
 
 
 @pytest.fixture
@@ -37,7 +30,7 @@ def run_alone(tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("path", groups(LESSONS, "alone"))
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_the_lesson_runs_alone_and_offline(path, run_alone, tmp_path):
     result = run_alone(path)
     nb = nbformat.read(result.notebook, as_version=4)
@@ -57,7 +50,10 @@ def takes_fashion(path):
     return "data" in runner.parameters(nb, path.name)
 
 
-@pytest.mark.parametrize("path", groups(filter(takes_fashion, LESSONS), "fashion"))
+FASHION = list(filter(takes_fashion, LESSONS))
+
+
+@pytest.mark.parametrize("path", FASHION, ids=lambda path: path.stem)
 def test_the_lesson_runs_on_fashion_too(path, run_alone):
     try:
         data.fashion_folder()

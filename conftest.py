@@ -1,0 +1,42 @@
+"""What all tests share, those in tests/ and the notebooks as nbval reads them."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
+
+import pytest  # noqa: E402
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep together what shares something: a notebook's kernel, a file's fixtures.
+
+    Only the runs of whole lessons are spread one by one. (`--dist loadgroup` would be
+    the ordinary way; pytest-xdist 3.8 ignores its groups under pytest 9.2.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if "test_notebooks_run" in nodeid else nodeid.split("::")[0]
+
+    return Together(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Start the longest work first: whole lessons, then nbval, then the rest."""
+    items.sort(
+        key=lambda item: (
+            item.path.stem != "test_notebooks_run",
+            item.path.suffix != ".ipynb",
+        )
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Let nbval's kernels, and nothing else, run at size quick."""
+    if item.path.suffix == ".ipynb":
+        os.environ["COURSE_RUN"] = "quick"
+    else:
+        os.environ.pop("COURSE_RUN", None)
