@@ -156,13 +156,18 @@ class UNet(nn.Module):
 
 
 class PointDenoiser(nn.Module):
-    """The same job on points in the plane: x (B, 2), t (B,) -> (B, 2)."""
+    """The same job on points in the plane: x (B, 2), t (B,) -> (B, 2).
+
+    An MLP alone draws fine curves badly: it also gets sines and cosines of x (Tancik
+    et al. 2020, section 4), as it does of t.
+    """
 
     def __init__(self, width: int = 128, dim: int = 32, points: int = 2):
         super().__init__()
         self.dim = dim
+        self.register_buffer("frequency", torch.tensor([1.0, 2.0, 4.0, 8.0]), False)
         self.layers = nn.Sequential(
-            nn.Linear(points + dim, width), nn.SiLU(),
+            nn.Linear(points * 9 + dim, width), nn.SiLU(),
             nn.Linear(width, width), nn.SiLU(),
             nn.Linear(width, width), nn.SiLU(),
             nn.Linear(width, points),
@@ -170,4 +175,6 @@ class PointDenoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Predict the noise in the points x at the steps t."""
-        return self.layers(torch.cat([x, timestep_embedding(t, self.dim)], dim=1))
+        angle = (x[:, :, None] * self.frequency).flatten(1)  # (B, 4 * points)
+        time = timestep_embedding(t, self.dim)
+        return self.layers(torch.cat([x, angle.sin(), angle.cos(), time], dim=1))

@@ -248,17 +248,17 @@ EXERCISES = {
         praise="Right: from the same noise to the same pictures as ours.",
     ),
     "06.4": Exercise(
-        reference="smaller",
+        reference="zero",
         mistakes={
             "No. Every step pulls x_t towards the likely pictures, and the noise is "
             "what pushes it apart again. Without it the pull is all there is.": "same",
+            "It is smaller, and there are a thousand steps, each of which makes it "
+            "smaller again. Go to the end.": "smaller",
             "It cannot grow: the mean of each step lies nearer to the middle than what "
             "it started from.": "larger",
-            "Nearly, but not all the way: different starting noise still leads to "
-            "different ends.": "zero",
         },
         hint="The forward step shrinks and then adds noise, so that the variance "
-        "stays. What if you go back and only undo one of the two?",
+        "stays. What if you go back a thousand times and only undo one of the two?",
         praise="Right. The mean alone is an average, and averages huddle together.",
     ),
 }
