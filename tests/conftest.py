@@ -1,12 +1,8 @@
 """A small lesson to try things on."""
 
-from pathlib import Path
-
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture

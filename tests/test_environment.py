@@ -4,13 +4,15 @@ import ast
 import re
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
-from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
+
+ROOT = Path(__file__).resolve().parent.parent
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import ROOT
 
 from course_utils import page, tidy
+
+ROOT = Path(__file__).resolve().parent.parent
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 REPOSITORY = "generative-vision-course/course"

@@ -3,12 +3,14 @@
 import math
 import os
 import shutil
+from pathlib import Path
 
 import nbformat
 import pytest
 
-from conftest import ROOT
 from course_utils import data, runner
+
+ROOT = Path(__file__).resolve().parent.parent
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

@@ -7,10 +7,12 @@ with assert_close mentions both `name` and `module.name`. Later lessons import i
 
 import ast
 from collections import defaultdict
+from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import ROOT
+
+ROOT = Path(__file__).resolve().parent.parent
 
 # What another room asks for by this name, so that each lesson writes its own.
 ROLES = {

@@ -1,11 +1,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from course_utils import runner, tidy
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(path, out, **kwargs):
@@ -190,8 +193,6 @@ def test_the_network_block_blocks():
         "try: socket.socket().connect(('192.0.2.1', 80))\n"
         "except OSError as error: print(error)\n"
     )
-    from conftest import ROOT
-
     env = os.environ | {"PYTHONPATH": str(ROOT / "tests" / "no_network")}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True)
     assert done.stdout.count(b"the network is blocked") == 2, done
