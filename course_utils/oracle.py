@@ -92,14 +92,14 @@ def targets(scenes: Sequence[toybox.Scene]) -> dict[str, Tensor]:
 def reader() -> Reader:
     """The oracle that the course ships, frozen; `reader().facts` is its config.json."""
     folder = models.path("oracle")
-    net = build(
+    net = make_reader(
         load_file(folder / "model.safetensors"),
         json.loads((folder / "config.json").read_text(encoding="utf-8")),
     )
     return net
 
 
-def build(weights: dict[str, Tensor], config: dict) -> Reader:
+def make_reader(weights: dict[str, Tensor], config: dict) -> Reader:
     """A frozen reader from weights of any precision and its config."""
     net = Reader(**config["net"])
     net.load_state_dict(weights)  # copies into float32

@@ -62,7 +62,7 @@ def test_a_trial_elsewhere_leaves_the_shipped_weights_alone(tried):
 
 
 def test_an_unknown_recipe_lists_what_there_is():
-    with pytest.raises(ValueError, match="one of judge-digits, judge-fashion, not 'x'"):
+    with pytest.raises(ValueError, match="one of judge-digits, .*, not 'x'"):
         recipes.train("x")
 
 

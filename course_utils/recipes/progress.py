@@ -17,7 +17,7 @@ from course_utils.recipes.scenes import World, numpy_rng
 from course_utils.training import State
 
 
-def draw(
+def generate(
     pipe, prompts: list[str], steps: int = 10, guidance: float = 3.0, seed: int = 0
 ) -> Tensor:
     """Pictures (B, 3, 64, 64) in [-1, 1] for the prompts, 16 at a time."""
@@ -29,7 +29,9 @@ def draw(
     return torch.cat(drawn) * 2 - 1
 
 
-def examine(draws: Callable, world: World, n: int, split: str = "test") -> dict:
+def attribute_scores(
+    draws: Callable, world: World, n: int, split: str = "test"
+) -> dict:
     """Attribute accuracies of n captions with one toy, n with two; {} if no oracle."""
     try:
         oracle.reader()
@@ -63,7 +65,7 @@ def watched(
             ready = draws(state.ema)
             save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
             row = dict(minutes=round(minutes, 2), step=state.step)
-            row |= dict(loss=round(state.loss, 4)) | examine(ready, world, 48)
+            row |= dict(loss=round(state.loss, 4)) | attribute_scores(ready, world, 48)
             with open(log, "a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             print(row)

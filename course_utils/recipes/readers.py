@@ -84,7 +84,7 @@ def _reader(
     )
     weights = shelf.half(shelf.follow(run, work).cpu().state_dict())
     config = {"net": {"width": width}}
-    net = oracle.build(weights, config)
+    net = oracle.make_reader(weights, config)
     n = 2000 if steps >= 500 else 50
     plain, used = held_out(net, world, n), held_out(net, world, n, wear=True)
     config |= {"held_out_n": n, "held_out_accuracy": plain, "worn_accuracy": used}

@@ -63,10 +63,10 @@ def store(
     save_file(weights, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)  # readable by all, like any other file
     _write(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    describe(folder, work, card)
+    write_card(folder, work, card)
 
 
-def describe(folder: Path, work: Path, card: str) -> None:
+def write_card(folder: Path, work: Path, card: str) -> None:
     """Write README.md, its COST filled in from the training's log, and log.csv."""
     log = read_log(work / "log.csv")
     lines = [f"{row['step']:.0f},{row['loss']},{row['seconds']}" for row in log]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from course_utils import oracle, toybox, training
 from course_utils.recipes import muon, readers, shelf, text, vae
-from course_utils.recipes.progress import draw, examine, watched
+from course_utils.recipes.progress import attribute_scores, generate, watched
 from course_utils.recipes.scenes import SMALL, WHOLE, World, captions, numpy_rng
 from course_utils.recipes.trunk import SCHEDULE, Trunk, build_unet, trunk_loss
 
@@ -81,18 +81,18 @@ def tiny_sd(
     )
 
     def draws(trunk: nn.Module) -> Callable:
-        return functools.partial(draw, pipeline(trunk, net, tokenizer))
+        return functools.partial(generate, pipeline(trunk, net, tokenizer))
 
     run = watched(run, draws, world, work, every=10 if small else 30)
     trunk = shelf.follow(run, work, every=100).cpu()
     pipe = pipeline(trunk, net.cpu(), tokenizer)
     n = 250 if steps >= 500 else 2
-    scores = examine(functools.partial(draw, pipe, steps=20), world, n)
+    scores = attribute_scores(functools.partial(generate, pipe, steps=20), world, n)
     save(pipe, folder)
     toys = len(world.toys)
     facts = dict(n=n, rows=_rows(scores), toys=toys, most=world.most, steps=steps)
     facts |= dict(batch=batch, lr=lr, seed=seed, option=" --small" if small else "")
-    shelf.describe(folder, work, CARD.format(**facts))
+    shelf.write_card(folder, work, CARD.format(**facts))
 
 
 def part(root: Path, name: str, **options: object) -> Path:
@@ -113,7 +113,7 @@ def load_parts(vae_at: Path, text_at: Path, eye_at: Path) -> tuple:
     tokenizer = CLIPTokenizer.from_pretrained(text_at / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(text_at / "text_encoder")
     config = json.loads((eye_at / "config.json").read_text(encoding="utf-8"))
-    looker = oracle.build(load_file(eye_at / "model.safetensors"), config)
+    looker = oracle.make_reader(load_file(eye_at / "model.safetensors"), config)
     return net, tokenizer, encoder, looker
 
 
@@ -135,7 +135,7 @@ def trunk_batch(
             pictures, numpy_rng(torch.Generator().manual_seed(number))
         )
         pairs = [
-            encode(net, looker, scenes[i : i + 128]) for i in range(0, pictures, 128)
+            encoded(net, looker, scenes[i : i + 128]) for i in range(0, pictures, 128)
         ]
         return scenes, *map(torch.cat, zip(*pairs, strict=True))
 

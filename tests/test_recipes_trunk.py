@@ -1,0 +1,259 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from course_utils import oracle, recipes, schedules, toybox, training
+from course_utils.recipes import muon, text, trunk, vae
+from course_utils.recipes.scenes import SMALL, WHOLE, captions, numpy_rng, worn
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return text.build_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory):
+    """The whole recipe, parts and all, tried for three steps."""
+    work = tmp_path_factory.mktemp("train")
+    return recipes.train("tiny-sd", work=work, steps=3, small=True)
+
+
+# words
+
+
+def test_each_word_is_one_token(tokenizer):
+    for word in [*toybox.VOCABULARY, *text.MOTIONS]:
+        assert len(tokenizer.tokenize(word)) == 1, word
+
+
+def test_unknown_words_fall_into_pieces_and_come_back(tokenizer):
+    for said in ("a zebra on the grass", "un gâteau", "the quick ✿ fox"):
+        ids = tokenizer(said).input_ids
+        assert tokenizer.unk_token_id not in ids[1:-1]
+        assert tokenizer.decode(ids, skip_special_tokens=True).strip() == said
+
+
+def test_captions_come_back_from_their_tokens(tokenizer):
+    rng = np.random.default_rng(0)
+    for scene in WHOLE.scenes(50, rng):
+        said = toybox.describe(scene, rng)
+        back = tokenizer.decode(tokenizer(said).input_ids, skip_special_tokens=True)
+        assert back.replace(" ,", ",") == said
+
+
+def test_every_caption_fits(tokenizer):
+    rng = np.random.default_rng(1)
+    said = captions(WHOLE.scenes(500, rng, things=3), rng)
+    assert max(map(len, tokenizer(said).input_ids)) < text.LENGTH
+
+
+def test_the_specials_are_last_and_the_end_is_not_2(tokenizer):
+    assert tokenizer.bos_token_id == len(tokenizer) - 2
+    assert tokenizer.eos_token_id == tokenizer.pad_token_id == len(tokenizer) - 1 != 2
+
+
+def test_the_pooled_token_is_the_first_end(tokenizer):
+    encoder = text.build_text_encoder(tokenizer).eval()
+    tokens = text.tokenise(tokenizer, ["a red cat"])
+    with torch.no_grad():
+        out = encoder(tokens)
+    assert tokens[0, 4] == tokenizer.eos_token_id
+    torch.testing.assert_close(out.pooler_output[0], out.last_hidden_state[0, 4])
+
+
+def test_merges_join_the_most_frequent_pair_first():
+    assert text.merges(["ab", "cab"]) == [("a", "b</w>"), ("c", "ab</w>")]
+
+
+# scenes
+
+
+def test_worlds_keep_to_their_toys():
+    some = SMALL.scenes(50, np.random.default_rng(0))
+    assert {t.toy for s in some for t in s.things} <= set(toybox.SHAPES)
+    assert {len(s.things) for s in some} == {1, 2}
+    three = WHOLE.scenes(50, np.random.default_rng(0), things=3)
+    assert {len(s.things) for s in three} == {3}
+
+
+def test_scenes_depend_on_nothing_but_the_generator():
+    draws = [
+        WHOLE.scenes(5, numpy_rng(torch.Generator().manual_seed(4))) for _ in range(2)
+    ]
+    assert draws[0] == draws[1]
+
+
+def test_wear_is_light():
+    images = toybox.render(SMALL.scenes(20, np.random.default_rng(0)))
+    used = worn(images, torch.Generator().manual_seed(0))
+    assert used.shape == images.shape and used.abs().max() <= 1
+    assert 0.005 < (used - images).abs().mean() < 0.1
+
+
+# Muon
+
+
+def test_orthogonalising_moves_singular_values_to_one_and_keeps_the_vectors():
+    matrices = torch.randn(3, 8, 20, generator=torch.Generator().manual_seed(0))
+    turned = muon.orthogonalise(matrices)
+    u, _, vh = torch.linalg.svd(matrices, full_matrices=False)
+    inside = u.mT @ turned @ vh.mT  # diagonal if the singular vectors are the same
+    values = inside.diagonal(dim1=-2, dim2=-1)
+    torch.testing.assert_close(inside, values.diag_embed(), atol=1e-3, rtol=0)
+    assert 0.65 < values.min() < values.max() < 1.25
+
+
+def test_tall_and_wide_matrices_are_turned_alike():
+    matrix = torch.randn(1, 30, 6, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        muon.orthogonalise(matrix), muon.orthogonalise(matrix.mT).mT
+    )
+
+
+def test_the_gram_matrix_gives_what_plain_newton_schulz_gives():
+    x = torch.randn(8, 20, generator=torch.Generator().manual_seed(0))
+    plain = x / x.norm()
+    for _ in range(5):
+        gram = plain @ plain.T
+        plain = 3.4445 * plain + (-4.7750 * gram + 2.0315 * gram @ gram) @ plain
+    torch.testing.assert_close(muon.orthogonalise(x[None])[0], plain, atol=1e-4, rtol=0)
+
+
+def test_what_muon_does_not_turn_is_adamw():
+    ours, theirs = nn.Parameter(torch.ones(5)), nn.Parameter(torch.ones(5))
+    optimizers = (
+        muon.Muon([{"params": [ours], "muon": False}], lr=0.01),
+        torch.optim.AdamW([theirs], lr=0.01, betas=(0.9, 0.99), weight_decay=0),
+    )
+    for k in range(5):
+        for p, optimizer in zip((ours, theirs), optimizers, strict=True):
+            p.grad = torch.linspace(-1, 1, 5) * (k - 2)
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_muon_turns_matrices_and_convolutions_but_no_embeddings():
+    model = nn.Sequential(nn.Embedding(5, 4), nn.Conv1d(4, 4, 3), nn.LayerNorm(4))
+    turned, rest = muon.groups(model, 0.1)
+    assert [p.shape for p in turned["params"]] == [(4, 4, 3)]
+    assert len(rest["params"]) == 4
+
+
+def test_a_killed_run_with_muon_goes_on_as_if_it_had_not_been(tmp_path):
+    def run(steps, save_to):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1))
+        states = training.train(
+            model,
+            lambda g: (torch.randn(8, 4, generator=g),),
+            lambda net, x: (net(x) - x.sum(1, keepdim=True)).square().mean(),
+            steps=12,
+            optimizer=muon.Muon(muon.groups(model, 0.01)),
+            save_to=save_to,
+            save_every=1,
+        )
+        for state in states:
+            if state.step == steps:
+                return state.model.state_dict()
+
+    whole = run(12, tmp_path / "a.safetensors")
+    run(5, tmp_path / "b.safetensors")
+    torch.testing.assert_close(run(12, tmp_path / "b.safetensors"), whole)
+
+
+# losses
+
+
+def test_the_weight_is_min_snr_for_v_with_a_floor():
+    schedule = schedules.linear()
+    t = torch.tensor([0, 500, 999])
+    bar = schedule.alpha_bar[t]
+    snr = bar / (1 - bar)
+    expected = torch.minimum(snr, torch.tensor(5.0)) / (snr + 1) + 0.1
+    torch.testing.assert_close(trunk.snr_weight(t, schedule), expected)
+
+
+def test_a_perfect_prediction_has_no_loss():
+    x0, noise = torch.randn(2, 2, 4, 16, 16)
+    t, seen = torch.tensor([10, 900]), torch.randn(2, 6, 8, 8)
+
+    def perfect(x_t, t, tokens):
+        from course_utils import diffusion
+
+        return diffusion.velocity(x0, noise, t, trunk.SCHEDULE), 3 * seen
+
+    loss = trunk.trunk_loss(perfect, x0, noise, t, None, seen)
+    torch.testing.assert_close(loss, torch.tensor(0.0), atol=1e-6, rtol=0)
+
+
+def test_whitening_gives_standard_latents_and_changes_no_picture():
+    torch.manual_seed(0)
+    net = vae.build_vae().eval()
+    images = toybox.render(WHOLE.scenes(16, np.random.default_rng(0)))
+    with torch.no_grad():
+        before = net.encode(images).latent_dist
+        drawn = net.decode(before.mean).sample
+        vae.whiten(net, images)
+        after = net.encode(images).latent_dist
+        again = net.decode(after.mean).sample
+    torch.testing.assert_close(again, drawn, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(after.mean.mean((0, 2, 3)), torch.zeros(4), **LOOSE)
+    torch.testing.assert_close(after.mean.std((0, 2, 3)), torch.ones(4), **LOOSE)
+    ratio = before.mean.std((0, 2, 3)).view(1, 4, 1, 1)  # noise shrinks as signal does
+    torch.testing.assert_close(after.std * ratio, before.std, **LOOSE)
+
+
+LOOSE = dict(atol=1e-3, rtol=1e-3)
+
+
+# the whole
+
+
+def test_a_tried_recipe_leaves_a_pipeline_that_plain_diffusers_draws_with(tried):
+    code = (
+        "import sys; from diffusers import StableDiffusionPipeline as P\n"
+        "pipe = P.from_pretrained(sys.argv[1])\n"
+        "picture = pipe('a red star', num_inference_steps=2).images[0]\n"
+        "assert picture.size == (64, 64) and 'course_utils' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tried], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()[-500:]
+
+
+def test_the_folder_is_small_and_in_half_precision(tried):
+    from safetensors.torch import load_file
+
+    files = list(tried.rglob("*.safetensors"))
+    assert len(files) == 3 and sum(f.stat().st_size for f in files) < 20e6
+    kinds = {x.dtype for f in files for x in load_file(f).values()}
+    assert kinds <= {torch.float16, torch.int64}
+    keys = load_file(tried / "text_encoder" / "model.safetensors")
+    assert all(key.startswith("text_model.") for key in keys)
+
+
+def test_the_averaged_weights_keep_their_own_features(tokenizer):
+    from copy import deepcopy
+
+    model = trunk.Trunk(trunk.build_unet(), text.build_text_encoder(tokenizer), 6)
+    average = deepcopy(model)
+    with torch.no_grad():
+        x_t, t = torch.randn(1, 4, 16, 16), torch.tensor([3])
+        v, seen = average(x_t, t, text.tokenise(tokenizer, [""]))
+    assert v.shape == (1, 4, 16, 16) and seen.shape == (1, 6, 8, 8)
+    assert model.inside is None and average.inside is not None
+
+
+def test_the_small_world_is_for_the_trunk_only():
+    with pytest.raises(ValueError, match="small is for vae, text, eye, tiny-sd"):
+        recipes.train("oracle", small=True)
+
+
+def test_the_oracle_recipe_writes_a_reader(tmp_path):
+    folder = recipes.train("oracle", into=tmp_path / "out", work=tmp_path, steps=2)
+    assert "# oracle" in (folder / "README.md").read_text()
+    assert oracle.features  # it loads: see test_oracle
