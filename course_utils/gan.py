@@ -151,8 +151,10 @@ class Generator(nn.Sequential):
 class Discriminator(nn.Sequential):
     """The discriminator of DCGAN, small: (B, channels, size, size) -> logits (B, 1).
 
-    Strided convolutions and leaky ReLU (Radford et al. 2016, section 3). No batch norm:
-    with it D tells whole batches apart instead of pictures, and R1 has no meaning.
+    Strided convolutions and leaky ReLU (Radford et al. 2016, section 3), then one
+    hidden layer. No batch norm: with it D tells whole batches apart instead of
+    pictures, and R1 has no meaning. Weights start as He et al. 2015 advise, so that D
+    has an opinion from the first step on.
     """
 
     def __init__(
@@ -163,10 +165,16 @@ class Discriminator(nn.Sequential):
         norm: Callable[[nn.Module], nn.Module] = lambda layer: layer,
     ):
         """`norm` wraps every layer that has weights: spectral_norm, or nothing."""
-        c = width
-        layers = [norm(nn.Conv2d(channels, c, 3, padding=1)), nn.LeakyReLU(0.2)]
-        for _ in range(_doublings(size)):
-            down = nn.Conv2d(c, 2 * c, 4, stride=2, padding=1)  # (B, 2c, H/2, W/2)
-            layers += [norm(down), nn.LeakyReLU(0.2)]
-            c *= 2
-        super().__init__(*layers, nn.Flatten(), norm(nn.Linear(c * 16, 1)))
+        c, layers = channels, []
+        for level in range(_doublings(size)):
+            wider = 2 * width * 2**level
+            down = nn.Conv2d(c, wider, 4, stride=2, padding=1)  # (B, wider, H/2, W/2)
+            layers += [down, nn.LeakyReLU(0.2)]
+            c = wider
+        layers += [nn.Flatten(), nn.Linear(c * 16, 8 * width), nn.LeakyReLU(0.2)]
+        layers += [nn.Linear(8 * width, 1)]
+        for layer in layers:
+            if hasattr(layer, "weight"):
+                nn.init.kaiming_normal_(layer.weight, 0.2)
+                nn.init.zeros_(layer.bias)
+        super().__init__(*(norm(x) if hasattr(x, "weight") else x for x in layers))
