@@ -153,7 +153,7 @@ def trunk_batch(
 
 
 @torch.no_grad()
-def encode(net: nn.Module, looker: nn.Module, scenes: list) -> tuple[Tensor, Tensor]:
+def encoded(net: nn.Module, looker: nn.Module, scenes: list) -> tuple[Tensor, Tensor]:
     """Latents (B, 4, 16, 16) and the eye's maps (B, C, 8, 8), in half precision."""
     images = toybox.render(scenes).to(net.device)
     latents = net.encode(images).latent_dist.mode() * net.config.scaling_factor
