@@ -38,6 +38,9 @@ def lesson(nb: nbformat.NotebookNode, row: dict, path: Path) -> str:
     body = BeautifulSoup(exporter.from_notebook_node(nb)[0], "html.parser")
     for image in body.select("img:not([src^=data])"):
         _embed(image, path.parent)
+    for link in body.select("a[href$='.ipynb']"):
+        if "://" not in link["href"]:  # another lesson: its page lies beside this one
+            link["href"] = link["href"].removesuffix(".ipynb") + ".html"
     for script in body.select("script, iframe, link"):
         script.decompose()
     head = f'<nav><a href="index.html">All lessons</a> <span>{_cost(row)}</span></nav>'
@@ -97,6 +100,11 @@ class Offline(HTMLExporter):
             anchor_link_text=self.anchor_link_text,
         )
         return MarkdownWithMath(renderer=renderer).render(source)
+
+
+def number(value: float) -> str:
+    """Return a score with three digits that matter: 0.0374, 12.1, 1000."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def mathml(tex: str, display: str = "inline") -> str:
@@ -169,10 +177,10 @@ def _bar(score: dict) -> str:
     told = f"seeds={score['seeds']}{count}, {score['better']} is better"
     return (
         f'<div class="score"><b>{html.escape(score["metric"].replace("_", " "))}</b>'
-        f"<span>{worst:.3g}</span>"
+        f"<span>{number(worst)}</span>"
         f'<div class="bar" role="img" aria-label="{share:.0f} % of the way"'
         f' title="{told}"><i style="width:{share:.1f}%"></i></div>'
-        f"<span>{best:.3g}</span><strong>{score['value']:.3g}</strong></div>"
+        f"<span>{number(best)}</span><strong>{number(score['value'])}</strong></div>"
     )
 
 

@@ -66,21 +66,25 @@ def _run(path: Path, out: Path, values: dict) -> tuple[dict, runner.Result]:
     except runner.LessonFailed as failed:
         result = failed.result
     print(f"{result.seconds:6.1f} s {result.peak_mb:6.0f} MB", end="  ")
-    said = [f"{s['metric']} {s['value']:.3g}{_range(s)}" for s in result.scores]
+    said = [
+        f"{s['metric']} {page.number(s['value'])}{_range(s)}" for s in result.scores
+    ]
     print(f"FAILED {result.error}" if result.error else ", ".join(said), flush=True)
     row = {"title": page.title(nbformat.read(path, as_version=4), path.stem)}
     row |= {"seconds": round(result.seconds, 1), "peak_mb": round(result.peak_mb)}
     return row | {"error": result.error, "scores": result.scores}, result
 
 
-def _range(score: dict) -> str:
-    return f" (floor {score['floor']:.3g}, ceiling {score['ceiling']:.3g})"
+def _told(score: dict) -> str:
+    keys = ("value", "floor", "ceiling")
+    value, floor, ceiling = (page.number(score[key]) for key in keys)
+    return f"{value} (floor {floor}, ceiling {ceiling})"
 
 
 def _machine() -> str:
     from course_utils import session  # late: it imports torch
 
-    return f"{session.threads()} threads, {platform.system()} {platform.machine()}"
+    return f"threads: {session.threads()}, {platform.system()} {platform.machine()}"
 
 
 def _read(file: Path) -> dict[str, dict]:

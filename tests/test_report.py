@@ -122,15 +122,19 @@ def test_an_equation_that_cannot_be_drawn_stays_readable():
     assert page.mathml(r"\left( x") == r"<code>\left( x</code>"
 
 
-def test_hints_stay_folded_and_badges_become_words(tmp_path):
+def test_hints_stay_folded_badges_become_words_and_links_lead_to_pages(tmp_path):
     text = lesson_of(
         "[![Open in Colab](https://example.org/badge.svg)](https://example.org)\n\n"
+        "[next](06_x.ipynb) [far](https://example.org/07_x.ipynb)\n\n"
         "<details><summary>A hint</summary>\n\nDivide *last*.\n\n</details>",
         tmp_path,
     )
     folded = re.search("<details>.*</details>", text, re.DOTALL)[0]
     assert "<em>last</em>" in folded and "badge.svg" not in text
     assert "Open in Colab</a>" in text
+    assert (
+        'href="06_x.html"' in text and 'href="https://example.org/07_x.ipynb"' in text
+    )
 
 
 def test_pictures_beside_the_notebook_are_put_into_the_page(tmp_path):
