@@ -66,9 +66,7 @@ def _run(path: Path, out: Path, values: dict) -> tuple[dict, runner.Result]:
     except runner.LessonFailed as failed:
         result = failed.result
     print(f"{result.seconds:6.1f} s {result.peak_mb:6.0f} MB", end="  ")
-    said = [
-        f"{s['metric']} {page.number(s['value'])}{_range(s)}" for s in result.scores
-    ]
+    said = [f"{s['metric']} {_told(s)}" for s in result.scores]
     print(f"FAILED {result.error}" if result.error else ", ".join(said), flush=True)
     row = {"title": page.title(nbformat.read(path, as_version=4), path.stem)}
     row |= {"seconds": round(result.seconds, 1), "peak_mb": round(result.peak_mb)}

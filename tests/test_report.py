@@ -132,9 +132,8 @@ def test_hints_stay_folded_badges_become_words_and_links_lead_to_pages(tmp_path)
     folded = re.search("<details>.*</details>", text, re.DOTALL)[0]
     assert "<em>last</em>" in folded and "badge.svg" not in text
     assert "Open in Colab</a>" in text
-    assert (
-        'href="06_x.html"' in text and 'href="https://example.org/07_x.ipynb"' in text
-    )
+    assert 'href="06_x.html"' in text
+    assert 'href="https://example.org/07_x.ipynb"' in text
 
 
 def test_pictures_beside_the_notebook_are_put_into_the_page(tmp_path):
