@@ -102,7 +102,7 @@ class Offline(HTMLExporter):
         return MarkdownWithMath(renderer=renderer).render(source)
 
 
-def number(value: float) -> str:
+def rounded(value: float) -> str:
     """Return a score with three digits that matter: 0.0374, 12.1, 1000."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
@@ -177,10 +177,10 @@ def _bar(score: dict) -> str:
     told = f"seeds={score['seeds']}{count}, {score['better']} is better"
     return (
         f'<div class="score"><b>{html.escape(score["metric"].replace("_", " "))}</b>'
-        f"<span>{number(worst)}</span>"
+        f"<span>{rounded(worst)}</span>"
         f'<div class="bar" role="img" aria-label="{share:.0f} % of the way"'
         f' title="{told}"><i style="width:{share:.1f}%"></i></div>'
-        f"<span>{number(best)}</span><strong>{number(score['value'])}</strong></div>"
+        f"<span>{rounded(best)}</span><strong>{rounded(score['value'])}</strong></div>"
     )
 
 

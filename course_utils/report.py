@@ -75,7 +75,7 @@ def _run(path: Path, out: Path, values: dict) -> tuple[dict, runner.Result]:
 
 def _told(score: dict) -> str:
     keys = ("value", "floor", "ceiling")
-    value, floor, ceiling = (page.number(score[key]) for key in keys)
+    value, floor, ceiling = (page.rounded(score[key]) for key in keys)
     return f"{value} (floor {floor}, ceiling {ceiling})"
 
 

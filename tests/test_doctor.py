@@ -5,7 +5,7 @@ from importlib import metadata
 
 import pytest
 
-from course_utils import doctor
+from course_utils import doctor, symptoms
 
 
 def cures(look):
@@ -14,10 +14,10 @@ def cures(look):
 
 def test_this_machine_is_fine_where_it_matters():
     for look in (
-        doctor.see_python,
-        doctor.see_packages,
-        doctor.see_torch,
-        doctor.see_kernel,
+        symptoms.see_python,
+        symptoms.see_packages,
+        symptoms.see_torch,
+        symptoms.see_kernel,
     ):
         assert not any(cures(look)), look.__name__
 
@@ -26,7 +26,7 @@ def test_a_version_below_its_floor_is_named_with_the_cure(monkeypatch):
     real = metadata.version
     old = {"diffusers": "0.3.0"}
     monkeypatch.setattr(metadata, "version", lambda name: old.get(name) or real(name))
-    wrong = [finding for finding in doctor.see_packages() if finding.cure]
+    wrong = [finding for finding in symptoms.see_packages() if finding.cure]
     assert [finding.what for finding in wrong] == ["diffusers"]
     assert wrong[0].cure.startswith("pip install 'diffusers>=")
 
@@ -38,33 +38,33 @@ def test_a_missing_package_is_named(monkeypatch):
         return "9999"
 
     monkeypatch.setattr(metadata, "version", version)
-    assert ("scipy", doctor.INSTALL) in [
-        (f.what, f.cure) for f in doctor.see_packages()
+    assert ("scipy", symptoms.INSTALL) in [
+        (f.what, f.cure) for f in symptoms.see_packages()
     ]
 
 
 def test_an_install_that_is_missing_is_said(monkeypatch):
-    monkeypatch.setattr(doctor, "DISTRIBUTION", "not-there-at-all")
-    assert cures(doctor.see_packages) == [doctor.INSTALL]
+    monkeypatch.setattr(symptoms, "DISTRIBUTION", "not-there-at-all")
+    assert cures(symptoms.see_packages) == [symptoms.INSTALL]
 
 
 def test_more_threads_than_cores_are_too_many(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4096")
-    [cure] = cures(doctor.see_threads)
+    [cure] = cures(symptoms.see_threads)
     assert cure.startswith("export OMP_NUM_THREADS=")
 
 
 def test_the_containers_memory_limit_counts(tmp_path):
     (tmp_path / "memory.max").write_text("700000000\n")
     (tmp_path / "memory.current").write_text("500000000\n")
-    assert doctor.free_memory(tmp_path) == 200
+    assert symptoms.free_memory(tmp_path) == 200
     (tmp_path / "memory.max").write_text("max\n")
-    assert doctor.free_memory(tmp_path) > 200
+    assert symptoms.free_memory(tmp_path) > 200
 
 
 def test_little_memory_and_disk_are_said(monkeypatch):
-    monkeypatch.setattr(doctor, "free_memory", lambda: 300.0)
-    assert cures(doctor.see_memory) == [
+    monkeypatch.setattr(symptoms, "free_memory", lambda: 300.0)
+    assert cures(symptoms.see_memory) == [
         "close other programs and other notebooks' kernels"
     ]
 
@@ -78,7 +78,7 @@ def test_a_kernel_of_another_python_is_found(monkeypatch, tmp_path):
         f'{{"argv": ["{other.as_posix()}"], "display_name": "x", "language": "python"}}'
     )
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    assert cures(doctor.see_kernel) == ["python -m ipykernel install --sys-prefix"]
+    assert cures(symptoms.see_kernel) == ["python -m ipykernel install --sys-prefix"]
 
 
 def test_a_damaged_weight_is_named_with_its_cure(monkeypatch):
@@ -86,7 +86,7 @@ def test_a_damaged_weight_is_named_with_its_cure(monkeypatch):
 
     said = {"judge-digits": "x is damaged: run y"}
     monkeypatch.setattr(models, "verify", lambda: said)
-    [finding] = doctor.see_weights()
+    [finding] = symptoms.see_weights()
     assert finding == ("weights", "judge-digits", "x is damaged: run y")
 
 
@@ -97,13 +97,13 @@ def test_each_lesson_gets_a_verdict(notebook, monkeypatch, tmp_path):
     )
     path.write_text(text, "utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(doctor, "free_memory", lambda: 9000.0)
+    monkeypatch.setattr(symptoms, "free_memory", lambda: 9000.0)
     assert list(doctor.verdicts([])) == [("05_x", "ready (about 120 s and 0.8 GB)")]
-    broken = doctor.Finding("torch", "missing", "install it")
+    broken = symptoms.Finding("torch", "missing", "install it")
     assert list(doctor.verdicts([broken])) == [
         ("05_x", "cannot run yet: look at torch")
     ]
-    monkeypatch.setattr(doctor, "free_memory", lambda: 500.0)
+    monkeypatch.setattr(symptoms, "free_memory", lambda: 500.0)
     [(_, verdict)] = doctor.verdicts([])
     assert verdict == "short of memory: about 120 s and 0.8 GB, 0.5 GB free"
 

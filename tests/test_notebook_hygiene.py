@@ -148,6 +148,11 @@ def test_it_has_one_title_and_its_badge_opens_it(path, nb):
     assert links == [f"{REPOSITORY}/blob/main/notebooks/{path.name}"]
 
 
+def test_it_says_what_it_takes_as_measured(nb):
+    needs = r"\*\*Needs\*\* about [\d.]+ (s|min) and [\d.]+ GB on \d+ cores"
+    assert re.search(needs, "".join(markdown(nb)[:2]))
+
+
 def headings_of(text, mark):
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     return [line for line in text.splitlines() if line.startswith(mark)]

@@ -168,6 +168,21 @@ def test_stripping_leaves_nothing_of_the_machine():
     assert output.text == "a\n<python>/lib/x.py\n<cell>:1: hm\n"
 
 
+def test_the_title_gets_the_picture_and_the_cost_of_the_run():
+    nb = noisy_notebook()
+    title = "# 05\n\n**Needs** NEEDS. **Before this:** 00."
+    nb.cells.insert(0, nbformat.v4.new_markdown_cell(title))
+    picture = nbformat.v4.new_output("display_data", data={"image/png": "aGk="})
+    nb.cells[1].metadata["tags"] = ["picture"]
+    nb.cells[1].outputs.append(picture)
+    tidy.dress(nb, seconds=93, peak_mb=640)
+    assert "**Needs** about 1.5 min and 0.6 GB on" in nb.cells[0].source
+    assert nb.cells[0].attachments == {"picture.png": {"image/png": "aGk="}}
+    again = nb.cells[0].source
+    tidy.dress(nb, seconds=22, peak_mb=640)
+    assert again.replace("1.5 min", "20 s") == nb.cells[0].source
+
+
 def test_cell_ids_are_unique_and_come_out_the_same_again():
     first, again = (tidy.strip_notebook(noisy_notebook()) for _ in range(2))
     ids = [cell.id for cell in first.cells]
