@@ -1,5 +1,7 @@
+import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import torch
 from torch import nn
 
 from course_utils import oracle, recipes, schedules, toybox, training
-from course_utils.recipes import muon, text, trunk, vae
+from course_utils.recipes import muon, progress, text, trunk, vae
 from course_utils.recipes.scenes import SMALL, WHOLE, captions, numpy_rng, worn
 
 
@@ -171,11 +173,18 @@ def test_a_killed_run_with_muon_goes_on_as_if_it_had_not_been(tmp_path):
 
 def test_the_weight_is_min_snr_for_v_with_a_floor():
     schedule = schedules.linear()
-    t = torch.tensor([0, 500, 999])
-    bar = schedule.alpha_bar[t]
+    bar = schedule.alpha_bar
     snr = bar / (1 - bar)
     expected = torch.minimum(snr, torch.tensor(5.0)) / (snr + 1) + 0.1
-    torch.testing.assert_close(trunk.snr_weight(t, schedule), expected)
+    torch.testing.assert_close(trunk.step_weights(schedule), expected)
+
+
+def test_steps_drawn_by_weight_give_the_mean_that_uniform_ones_give_with_weights():
+    schedule, weights = schedules.linear(), trunk.step_weights(schedules.linear())
+    error = torch.linspace(1, 3, schedule.T)  # some error at each step
+    t = trunk.draw_steps(200_000, schedule, torch.Generator().manual_seed(0))
+    mean = trunk.MEAN_WEIGHT * error[t].mean()
+    torch.testing.assert_close(mean, (weights * error).mean(), atol=0.005, rtol=0)
 
 
 def test_a_perfect_prediction_has_no_loss():
@@ -212,6 +221,30 @@ LOOSE = dict(atol=1e-3, rtol=1e-3)
 
 
 # the whole
+
+
+def test_progress_is_shown_at_its_minutes_and_goes_on_after_a_kill(
+    tmp_path, monkeypatch
+):
+    now = iter(range(0, 100_000, 40))  # a step takes 40 seconds
+    clock = SimpleNamespace(monotonic=lambda: next(now))
+    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(progress, "attribute_scores", lambda *_: {"1 toy": {"all": 1}})
+
+    def draws(model):
+        return lambda prompts: torch.zeros(len(prompts), 3, 64, 64)
+
+    def run(first, last):
+        states = (training.State(k, 1.0, 0.1, None, None) for k in range(first, last))
+        list(progress.watched(states, draws, SMALL, tmp_path, every=10))
+
+    run(1, 10)
+    run(10, 20)
+    rows = [json.loads(x) for x in (tmp_path / "progress.jsonl").open()]
+    assert [row["minutes"] for row in rows] == [1.33, 2.0, 5.33, 10.66]
+    assert len(list(tmp_path.glob("sheet-*.png"))) == 4
+    page = (tmp_path / "index.html").read_text()
+    assert page.index(">11 minutes") < page.index(">1 minutes")
 
 
 def test_a_tried_recipe_leaves_a_pipeline_that_plain_diffusers_draws_with(tried):

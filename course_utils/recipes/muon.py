@@ -23,14 +23,19 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     x = matrices.float()  # the Gram matrix diverges in half precision
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
     gram = x @ x.mT  # (n, r, r)
-    eye = torch.eye(x.shape[-2], device=x.device)
-    product = eye
-    for _ in range(steps):
-        a, b, c = COEFFICIENTS
-        polynomial = a * eye + b * gram + c * gram @ gram
-        product = polynomial @ product
+    product = polynomial = _polynomial(gram)
+    for _ in range(steps - 1):
         gram = polynomial @ gram @ polynomial
+        polynomial = _polynomial(gram)
+        product = polynomial @ product
     return (product @ x).to(matrices.dtype)
+
+
+def _polynomial(gram: Tensor) -> Tensor:
+    a, b, c = COEFFICIENTS
+    result = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    result.diagonal(dim1=-2, dim2=-1).add_(a)
+    return result
 
 
 class Muon(torch.optim.Optimizer):

@@ -63,13 +63,25 @@ def watched(
         if minutes >= marks[0]:
             marks = [m for m in marks if m > minutes]
             ready = draws(state.ema)
-            save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
+            name = f"sheet-{round(minutes):04d}-minutes.png"
+            save_sheet(work / name, ready(prompts))
             row = dict(minutes=round(minutes, 2), step=state.step)
             row |= dict(loss=round(state.loss, 4)) | attribute_scores(ready, world, 48)
             with open(log, "a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
-            print(row)
+            _write_page(work)
+            print(f"{row}: look at {work / 'index.html'}")
         yield state
+
+
+def _write_page(work: Path) -> None:
+    """A page that shows the sheets, newest first, and looks again every minute."""
+    sheets = sorted(work.glob("sheet-*.png"), reverse=True)
+    picture = '<h2>{} minutes</h2><img src="{}" alt="">'
+    lines = [picture.format(int(s.stem.split("-")[1]), s.name) for s in sheets]
+    head = '<meta charset="utf-8"><meta http-equiv="refresh" content="60">'
+    page = "\n".join([head, "<title>It learns</title>", *lines])
+    (work / "index.html").write_text(page, encoding="utf-8", newline="\n")
 
 
 def save_sheet(path: Path, images: Tensor, columns: int = 8, scale: int = 2) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,13 @@ from course_utils import oracle, toybox, training
 from course_utils.recipes import muon, readers, shelf, text, vae
 from course_utils.recipes.progress import attribute_scores, generate, watched
 from course_utils.recipes.scenes import SMALL, WHOLE, World, captions, numpy_rng
-from course_utils.recipes.trunk import SCHEDULE, Trunk, build_unet, trunk_loss
+from course_utils.recipes.trunk import (
+    SCHEDULE,
+    Trunk,
+    build_unet,
+    draw_steps,
+    trunk_loss,
+)
 
 CHAPTER = 5000  # steps, after which all pictures are replaced by new ones
 PARTS = {"vae": vae.vae, "text": text.text_encoder, "eye": readers.eye}
@@ -65,7 +72,7 @@ def tiny_sd(
     torch.manual_seed(seed)
     model = Trunk(build_unet(), encoder, looker.ground.in_features)
     steps = steps or enough
-    pictures = min(20_480, steps * batch)
+    pictures = min(10_240 if small else 20_480, steps * batch)
     run = training.train(
         model,
         trunk_batch(net, looker, tokenizer, world, batch, pictures),
@@ -92,6 +99,8 @@ def tiny_sd(
     toys = len(world.toys)
     facts = dict(n=n, rows=_rows(scores), toys=toys, most=world.most, steps=steps)
     facts |= dict(batch=batch, lr=lr, seed=seed, option=" --small" if small else "")
+    if (work / "progress.jsonl").exists():
+        shutil.copy(work / "progress.jsonl", folder)
     shelf.write_card(folder, work, CARD.format(**facts))
 
 
@@ -145,7 +154,7 @@ def trunk_batch(
         said = captions([scenes[i] for i in rows], numpy_rng(generator))
         tokens = text.tokenise(tokenizer, said)
         tokens[torch.rand(n, generator=generator) < 0.1] = nothing  # for guidance
-        t = torch.randint(SCHEDULE.T, (n,), generator=generator)
+        t = draw_steps(n, SCHEDULE, generator)
         noise = torch.randn(n, *x0.shape[1:], generator=generator)
         return x0[rows].float(), noise, t, tokens, seen[rows]
 

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from course_utils import diffusion, schedules
 
-SCHEDULE = schedules.linear()
-
 
 def build_unet() -> nn.Module:
     """A diffusers UNet2DConditionModel with fresh weights: 6.7 M.
@@ -66,14 +64,24 @@ class Trunk(nn.Module):
         return v, self.head(self.inside)
 
 
-def snr_weight(t: Tensor, schedule: schedules.Schedule) -> Tensor:
-    """min(SNR, 5) / (SNR + 1) + 0.1: the weight of the squared error of v at step t.
+def step_weights(schedule: schedules.Schedule) -> Tensor:
+    """How much each step t counts, (T,): min(SNR, 5) / (SNR + 1) + 0.1.
 
-    Hang et al. 2023, for v. Without the floor of 0.1, which counts most where there is
-    little noise or nothing else, the ground is learnt last.
+    Hang et al. 2023 (min-SNR), for the squared error of v. Without the floor of 0.1,
+    which counts most where there is almost nothing but noise, the ground is learnt
+    last.
     """
-    snr = schedule.snr.to(t.device)[t]
-    return snr.clamp(max=5) / (snr + 1) + 0.1
+    return schedule.snr.clamp(max=5) / (schedule.snr + 1) + 0.1
+
+
+def draw_steps(n: int, schedule: schedules.Schedule, generator) -> Tensor:
+    """Steps t (n,), each drawn as often as it counts.
+
+    The loss's mean is what uniform steps with weights would give, and it varies less:
+    half of the uniform ones see almost nothing but noise and hardly count.
+    """
+    odds = step_weights(schedule)
+    return torch.multinomial(odds, n, replacement=True, generator=generator)
 
 
 def trunk_loss(
@@ -81,15 +89,19 @@ def trunk_loss(
 ) -> Tensor:
     """The weighted error of v, and half of 1 - cosine between our features and `seen`.
 
-    x0, noise (B, 4, 16, 16); t (B,); tokens (B, length); seen (B, channels, 8, 8).
+    x0, noise (B, 4, 16, 16); t (B,), from draw_steps, so that the weight is in it;
+    tokens (B, length); seen (B, channels, 8, 8).
     """
     x_t = diffusion.add_noise(x0, noise, t, SCHEDULE)
     with torch.autocast(x0.device.type, torch.bfloat16, half_is_faster(x0.device)):
         v, features = model(x_t, t, tokens)
-    error = v.float() - diffusion.velocity(x0, noise, t, SCHEDULE)
-    denoising = (snr_weight(t, SCHEDULE) * error.square().mean((1, 2, 3))).mean()
+    denoising = F.mse_loss(v.float(), diffusion.velocity(x0, noise, t, SCHEDULE))
     alignment = F.cosine_similarity(features.float(), seen.float(), dim=1).mean()
-    return denoising + 0.5 * (1 - alignment)
+    return MEAN_WEIGHT * denoising + 0.5 * (1 - alignment)
+
+
+SCHEDULE = schedules.linear()
+MEAN_WEIGHT = step_weights(SCHEDULE).mean().item()
 
 
 @functools.cache
