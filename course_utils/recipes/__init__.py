@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from course_utils import models
+import torch
+
+from course_utils import models, session
 from course_utils.recipes import judges, readers, text, tiny_sd, vae
 
 RECIPES: dict[str, Callable[..., None]] = {
@@ -45,6 +47,7 @@ def train(
     folder = models.WEIGHTS / name if ships else place / "weights"
     folder = Path(into) if into else folder
     options = {"small": True} if small else {}
+    torch.set_num_threads(session.threads())
     RECIPES[name](folder, place, steps=steps, seed=seed, **options)
     if ships and not into:
         models.write_sums()
