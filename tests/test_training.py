@@ -128,7 +128,7 @@ for state in states:
     losses.append(state.loss)
     print(state.step, flush=True)
 torch.distributed.is_initialized() and torch.distributed.barrier()
-print("LOSSES", json.dumps(losses), flush=True)
+print("LOSSES " + json.dumps(losses) + chr(10), end="", flush=True)
 """
 
 
