@@ -120,6 +120,6 @@ def record(
             file.write(json.dumps(row) + "\n")
     count = f", n={n}" if n else ""
     print(
-        f"{name}: {value:.3g}  (floor {floor:.3g}, ceiling {ceiling:.3g}, "
+        f"{name}: {value:.4g}  (floor {floor:.4g}, ceiling {ceiling:.4g}, "
         f"{better} is better, seeds={seeds}{count})"
     )

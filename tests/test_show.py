@@ -255,8 +255,10 @@ def test_titles_stay_inside_the_picture(title):
 
 def test_the_palette_can_be_told_apart_with_any_colour_vision():
     """Vienot, Brettel & Mollon 1999: how protanopes and deuteranopes see it."""
-    names = {"protan": [[0.1124, 0.8876, 0], [0.1124, 0.8876, 0], [0.004, -0.004, 1]],
-             "deutan": [[0.2928, 0.7072, 0], [0.2928, 0.7072, 0], [-0.0223, 0.0223, 1]]}
+    names = {
+        "protan": [[0.1124, 0.8876, 0], [0.1124, 0.8876, 0], [0.004, -0.004, 1]],
+        "deutan": [[0.2928, 0.7072, 0], [0.2928, 0.7072, 0], [-0.0223, 0.0223, 1]],
+    }
     from skimage.color import rgb2lab
 
     hexes = [[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in house.PALETTE]

@@ -167,7 +167,7 @@ def render(scenes: Sequence[Scene], size: int = 64, device: str = "cpu") -> Tens
     """
     drawn = windows(scenes, size, device)
     which = torch.tensor([_GROUNDS.index(s.ground) for s in scenes], device=device)
-    canvas = grounds.pictures(size, str(device)).index_select(0, which)  # (B, 3, S, S)
+    canvas = grounds.backdrops(size, str(device)).index_select(0, which)  # (B, 3, S, S)
     clear = 1 - drawn.paint[:, 3:]
     paint = drawn.paint[:, :3] * 2 - drawn.paint[:, 3:]  # in -1..1, times alpha
     corners = torch.stack([drawn.scene, drawn.slot, drawn.rows[:, 0]], 1).tolist()

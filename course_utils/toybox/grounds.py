@@ -120,7 +120,7 @@ DRAWN_SETTINGS = {
 
 
 @lru_cache(maxsize=8)
-def pictures(size: int, device: str = "cpu") -> Tensor:
+def backdrops(size: int, device: str = "cpu") -> Tensor:
     """Every ground in the order of GROUNDS: (G, 3, size, size) in [-1, 1]."""
     at = (torch.arange(size, device=device) + 0.5) / size
     y, x = torch.meshgrid(at, at, indexing="ij")
