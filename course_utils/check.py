@@ -109,7 +109,7 @@ def _judge_value(task: Exercise, yours: Any) -> Verdict:
     for message, mistake in task.mistakes.items():
         if _difference(yours, mistake, task.tolerance) is None:
             return Verdict(WRONG, message)
-    return Verdict(WRONG, "No. Run the cells above again with this question in mind.")
+    return Verdict(WRONG, f"{yours!r} is none of the answers to choose from.")
 
 
 def _judge_function(task: Exercise, yours: Callable) -> Verdict:
@@ -119,7 +119,7 @@ def _judge_function(task: Exercise, yours: Callable) -> Verdict:
         try:
             theirs.append(_outcome(task, yours, case))
         except Exception as error:
-            if not theirs and (named := _mistake(task, error, [case])):
+            if named := _mistake(task, error, [case]):
                 return Verdict(WRONG, named)
             return Verdict(WRONG, f"It stopped with {type(error).__name__}: {error}")
         if theirs[-1] is None:
