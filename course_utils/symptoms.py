@@ -27,8 +27,8 @@ class Finding(NamedTuple):
 def see_python() -> Iterator[Finding]:
     """Look at the interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
-    old = sys.version_info < (3, 10)
-    yield Finding("python", version, "install Python 3.10 or newer" if old else "")
+    old = sys.version_info < (3, 11)
+    yield Finding("python", version, "install Python 3.11 or newer" if old else "")
 
 
 def see_packages() -> Iterator[Finding]:
