@@ -2,6 +2,8 @@
 
 import ast
 import re
+import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -12,9 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
 
 ROOT = Path(__file__).resolve().parent.parent
-
-import tomllib
-
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CORE = [Requirement(line) for line in PROJECT["dependencies"]]
