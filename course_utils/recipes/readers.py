@@ -72,8 +72,9 @@ def _reader(
     lr: float = 2e-3,
 ) -> None:
     torch.manual_seed(seed)
+    net = oracle.Reader(width).to(memory_format=torch.channels_last)  # faster
     run = training.train(
-        oracle.Reader(width),
+        net,
         lambda generator: pictures_and_answers(world, batch, generator),
         reading_loss,
         steps=steps,

@@ -110,7 +110,7 @@ class Listener(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> dict[str, Tensor]:
-        """Logits as a Reader's: (B, LENGTH) -> question -> (B, answers[, 9])."""
+        """Logits as a Reader's: (B, tokens) -> question -> (B, answers[, 9])."""
         pooled = self.encoder(tokens).pooler_output  # (B, 128), at the end token
         logits = {name: head(pooled) for name, head in self.heads.items()}
         shaped = {
@@ -150,6 +150,8 @@ def _captions_and_answers(
     rng = numpy_rng(generator)
     scenes = world.scenes(n, rng)
     tokens = tokenise(tokenizer, captions(scenes, rng))
+    ends = (tokens == tokenizer.eos_token_id).int().argmax(1)  # (n,), of the captions
+    tokens = tokens[:, : ends.max() + 1]  # it looks back only: what follows is wasted
     return tokens, *oracle.targets(scenes).values()
 
 
