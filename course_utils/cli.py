@@ -70,11 +70,12 @@ def see_doctor() -> None:
 
 @main.command("train")
 @click.argument("name")
-def train_again(name: str) -> None:
+@click.option("--small", is_flag=True, help="tiny-sd and its parts: plain shapes only")
+def train_again(name: str, small: bool) -> None:
     """Train the shipped weight NAME again, from nothing, as it was trained."""
     from course_utils import recipes
 
-    _leave(lambda: recipes.train(name) or True)
+    _leave(lambda: recipes.train(name, small=small) or True)
 
 
 def _split(setting: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ z (B, Z) into pictures (B, C, H, W) in [-1, 1].
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +51,45 @@ def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
         raise ValueError("real has no gradient: call real.requires_grad_() before D")
     (slope,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
     return slope.square().sum() / real_logits.numel() / 2
+
+
+def play(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    real: Callable[[], Tensor],
+    noise: Callable[[], Tensor],
+    steps: int,
+    gamma: float = 0.0,
+    m: int = 1,
+    **adam: object,
+) -> Iterator[tuple[float, float]]:
+    """Play the game for `steps` turns, yielding both losses after each.
+
+    real, noise   draw a batch of pictures and of z
+    gamma         the weight of the R1 penalty; 0 is none
+    m             how many samples the discriminator sees at once; see pack
+    adam          options of both optimizers, such as lr=1e-3, betas=(0.5, 0.999)
+    Goodfellow et al. 2014, Algorithm 1, with one step each.
+    """
+    players = generator, discriminator
+    settings = {"lr": 1e-3, "betas": (0.5, 0.999)} | adam
+    g_step, d_step = (torch.optim.Adam(p.parameters(), **settings) for p in players)
+    for _ in range(steps):
+        x = pack(real(), m).requires_grad_(gamma > 0)
+        fake = pack(generator(noise()), m).detach()  # D must not move G
+        real_logits = discriminator(x)
+        d_loss = discriminator_loss(real_logits, discriminator(fake))
+        if gamma:
+            d_loss = d_loss + gamma * r1_penalty(real_logits, x)
+        d_step.zero_grad()
+        d_loss.backward()
+        d_step.step()
+
+        g_loss = generator_loss(discriminator(pack(generator(noise()), m)))
+        g_step.zero_grad()
+        g_loss.backward(inputs=list(generator.parameters()))  # G must not move D
+        g_step.step()
+        yield d_loss.item(), g_loss.item()
 
 
 def pack(x: Tensor, m: int = 2) -> Tensor:

@@ -34,6 +34,8 @@ def lesson(nb: nbformat.NotebookNode, row: dict, path: Path) -> str:
     """
     for output in [o for c in nb.cells for o in c.get("outputs", []) if "data" in o]:
         _show(output)
+    for cell in nb.cells:
+        _drop_missing(cell)
     exporter = Offline(template_name="basic", anchor_link_text="#")
     body = BeautifulSoup(exporter.from_notebook_node(nb)[0], "html.parser")
     for image in body.select("img:not([src^=data])"):
@@ -50,6 +52,14 @@ def lesson(nb: nbformat.NotebookNode, row: dict, path: Path) -> str:
         for output in body.select(".output_error")[-1:]:
             output["id"] = "stopped"
     return _html(row["title"], f"{head}<main>{body}</main>", _highlighting())
+
+
+def _drop_missing(cell: nbformat.NotebookNode) -> None:
+    """A lesson that was never saved with its picture has a page without it."""
+    for picture in re.findall(r"!\[[^]]*\]\(attachment:[^)]*\)", cell.source):
+        name = picture.partition("attachment:")[2].rstrip(")")
+        if name not in cell.get("attachments", {}):
+            cell.source = cell.source.replace(picture, "")
 
 
 def index(done: dict[str, dict]) -> str:

@@ -66,7 +66,9 @@ def train(
     """
     accelerator = Accelerator()
     if optimizer is None:
-        optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=lr, weight_decay=0.0, fused=True
+        )
     peaks = [group["lr"] for group in optimizer.param_groups]
     average = deepcopy(model).to(accelerator.device).eval().requires_grad_(False)
     model.to(accelerator.device)

@@ -152,3 +152,43 @@ def test_a_discriminator_takes_spectral_norm_on_every_layer():
 def test_a_size_that_does_not_double_is_refused(size):
     with pytest.raises(ValueError, match="pad"):
         gan.Generator(size)
+
+
+def players():
+    torch.manual_seed(0)
+    return gan.point_network(1, 4, 2, width=8), gan.point_network(1, 2, 1, width=8)
+
+
+def test_one_turn_of_the_game_is_two_adam_steps_by_hand():
+    forger, detective = players()
+    real, z = torch.ones(1, 6, 2), torch.ones(1, 6, 4)
+    next(gan.play(forger, detective, lambda: real, lambda: z, steps=1, lr=0.01))
+
+    ours, theirs = players()
+    optimizers = [
+        torch.optim.Adam(p.parameters(), 0.01, (0.5, 0.999)) for p in (ours, theirs)
+    ]
+    gan.discriminator_loss(theirs(real), theirs(ours(z).detach())).backward()
+    optimizers[1].step()
+    gan.generator_loss(theirs(ours(z))).backward()
+    optimizers[0].step()
+    for played, by_hand in ((forger, ours), (detective, theirs)):
+        for a, b in zip(played.parameters(), by_hand.parameters(), strict=True):
+            assert_close(a, b)
+
+
+@pytest.mark.parametrize("cure", [dict(gamma=1.0), dict(m=2)])
+def test_a_cure_changes_the_game(cure):
+    weights = []
+    for options in ({}, cure):
+        torch.manual_seed(0)
+        m = options.get("m", 1)
+        forger = gan.point_network(1, 4, 2, width=8)
+        detective = gan.point_network(1, 2 * m, 1, width=8)
+        real, z = torch.randn(1, 6, 2), torch.randn(1, 6, 4)
+        losses = list(
+            gan.play(forger, detective, lambda x=real: x, lambda x=z: x, 3, **options)
+        )
+        assert len(losses) == 3
+        weights.append(forger[0].weight.detach())
+    assert not torch.equal(*weights)

@@ -157,3 +157,9 @@ def test_bars_fill_towards_the_better_end(value, floor, ceiling, better, share):
     score = {"metric": "m", "value": value, "floor": floor, "ceiling": ceiling}
     bar = page._bar(score | {"better": better, "seeds": 1, "n": None})
     assert f'aria-label="{share} % of the way"' in bar
+
+
+def test_a_lesson_that_was_never_saved_with_its_picture_has_a_page(tmp_path):
+    text = "# A title\n\n![a strip](attachment:picture.png)\n\nand more"
+    body = lesson_of(text, tmp_path)
+    assert "attachment" not in str(body) and "and more" in str(body)

@@ -86,7 +86,7 @@ def _trained(answer, x0, noise, t, schedule):
     if loss is None:
         return None
     grads = [p.grad for p in model.parameters()]
-    return [loss.detach(), *(torch.zeros(1) if g is None else g for g in grads)]
+    return [torch.as_tensor(loss).detach(), *(torch.zeros(1) if g is None else g for g in grads)]
 
 
 def _step(model, x0, noise, t, schedule, *, target="noise", detach=False, times=1):
@@ -125,6 +125,13 @@ def _no_backward(model, x0, noise, t, schedule):
 
 def _sees_clean(model, x0, noise, t, schedule):
     loss = F.mse_loss(model(x0, t), noise)
+    loss.backward()
+    return loss
+
+
+def _no_roots(model, x0, noise, t, schedule):
+    bar = schedule.alpha_bar[t].view(-1, *[1] * (x0.ndim - 1))
+    loss = F.mse_loss(model(bar * x0 + (1 - bar) * noise, t), noise)
     loss.backward()
     return loss
 
@@ -184,9 +191,12 @@ EXERCISES = {
             "x_t, so it is the root of alpha[t], not of the product.": _mean_with(
                 _right_x0, lambda a, bar, b: bar**0.5 * (1 - b) / (1 - bar)
             ),
-            "The root of alpha is missing in front of x_t: 1/sqrt(alpha) is how far "
-            "one step shrank it.": _mean_with(
+            "In front of x_t stands alpha[t]; it should be its root: one step shrinks "
+            "the picture by sqrt(alpha).": _mean_with(
                 _right_x0, lambda a, bar, b: a * (1 - b) / (1 - bar)
+            ),
+            "The factor sqrt(alpha[t]) is missing in front of x_t.": _mean_with(
+                _right_x0, lambda a, bar, b: (1 - b) / (1 - bar)
             ),
             "Your x0 gets the root of alpha_bar[t]. We go to t - 1, so it is the root "
             "of alpha_bar[t - 1].": _mean_with(
@@ -195,9 +205,9 @@ EXERCISES = {
             "The two factors are swapped: late in the chain x_t should count for "
             "almost everything, at t = 1 x0.": _mean_with(_right_xt, _right_x0),
         },
-        hint="Eq. 7, term by term. alpha_bar[t - 1] is the bar one step earlier; at "
-        "t = 0 there is none, and the clean picture has alpha_bar = 1.",
+        hint="Eq. 7, term by term. alpha_bar[t - 1] is the bar one step earlier.",
         praise="Right for every t, batch and schedule that we tried.",
+        tolerance=1e-4,  # eq. 11 is as right as eq. 7, and rounds otherwise
     ),
     "06.2": Exercise(
         reference=_train_step,
@@ -216,6 +226,7 @@ EXERCISES = {
             "The loss is right, but no gradient has arrived in the network: call "
             "loss.backward() before you return.": _no_backward,
             "The network saw the clean pictures. Give it x_t.": _sees_clean,
+            "The square roots are missing in your x_t (eq. 4).": _no_roots,
         },
         hint="Three lines: x_t by add_noise, the loss between prediction and noise, "
         "backward. Return the loss.",
