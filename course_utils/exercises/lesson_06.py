@@ -86,7 +86,10 @@ def _trained(answer, x0, noise, t, schedule):
     if loss is None:
         return None
     grads = [p.grad for p in model.parameters()]
-    return [torch.as_tensor(loss).detach(), *(torch.zeros(1) if g is None else g for g in grads)]
+    return [
+        torch.as_tensor(loss).detach(),
+        *(torch.zeros(1) if g is None else g for g in grads),
+    ]
 
 
 def _step(model, x0, noise, t, schedule, *, target="noise", detach=False, times=1):
