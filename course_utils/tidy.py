@@ -56,7 +56,8 @@ def dress(nb: nbformat.NotebookNode, seconds: float, peak_mb: float) -> None:
     images = [{m: d for m, d in o.items() if m.startswith("image/")} for o in outputs]
     if any(images):
         title.attachments = {"picture.png": next(i for i in images if i)}
-    cost = f"about {_rounded(seconds)} and {peak_mb / 1000:.1f} GB on {threads()} cores"
+    cores = "one core" if threads() == 1 else f"{threads()} cores"
+    cost = f"about {_rounded(seconds)} and {peak_mb / 1000:.1f} GB on {cores}"
     title.source = re.sub(
         r"\*\*Needs\*\* .*?(?=\. \*\*Before this)", f"**Needs** {cost}", title.source
     )

@@ -155,6 +155,10 @@ EXERCISES = {
             "You sum over the batch. E means the mean.": (
                 lambda fake_logits: F.softplus(-fake_logits).sum()
             ),
+            "Right where it is finite. For a sure D the sigmoid is 0 and its logarithm "
+            "infinite: write -log sigmoid(l) as softplus(-l).": (
+                lambda fake_logits: -torch.sigmoid(fake_logits).log().mean()
+            ),
             "You take -D(G(z)) itself. Its gradient vanishes for a sure D just as the "
             "saturating loss does: take the logarithm.": (
                 lambda fake_logits: -torch.sigmoid(fake_logits).mean()
@@ -193,6 +197,8 @@ EXERCISES = {
             "equally likely there is nothing to find.": 1.0,
             "That would be a D that is always wrong. It could turn its answers round "
             "and be always right.": 0.0,
+            "You compared two pictures with each other. D compares real with forged, "
+            "for one picture at a time.": 100 / 101,
             "That is log 4 over 2, its loss per picture. The question is what it "
             "answers.": 0.6931,
             "log 4 is its loss. The question is what it answers.": 1.3863,
