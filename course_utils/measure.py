@@ -75,7 +75,7 @@ class Judge:
         )
 
     def _apply(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        _check_images(images, self.size)
+        oracle.check_images(images, 1, self.size)
         with torch.no_grad():
             batches = images.detach().to("cpu", torch.float32).split(500)
             return torch.cat([function(batch) for batch in batches])
@@ -249,20 +249,3 @@ def _answers(asked: dict, seen: dict) -> list[tuple[str, bool]]:
     best = max(pairings, key=lambda pairs: sum(good for _, good in pairs))
     whole = [name for name in asked if name not in lists]
     return best + [(name, seen.get(name) == asked[name]) for name in whole]
-
-
-def _check_images(images: Tensor, size: int) -> None:
-    if images.ndim != 4 or images.shape[1:] != (1, size, size):
-        raise ValueError(
-            f"images has shape {tuple(images.shape)}; this judge reads "
-            f"(N, 1, {size}, {size})"
-        )
-    if not images.isfinite().all():
-        raise ValueError("images has values that are not finite: did training diverge?")
-    low, high = (images.amin().item(), images.amax().item()) if len(images) else (0, 0)
-    if low < -1.001 or high > 1.001:
-        raise ValueError(
-            f"images lies in [{low:.3g}, {high:.3g}], not in [-1, 1]: pass "
-            "images.clamp(-1, 1), what a screen would show; or scale it, if it is "
-            "in 0..255"
-        )

@@ -162,16 +162,18 @@ def features(images: Tensor, net: Reader | None = None) -> Tensor:
 
 def _batches(net: Reader, images: Tensor, function=None):
     """Apply net, or a function of it, to checked images, 250 at a time."""
-    _check_pictures(images)
+    check_images(images, 3, 64)
     with torch.no_grad():
         for batch in images.detach().split(250):
             yield (function or net)(batch.to(net.ground.weight))
 
 
-def _check_pictures(images: Tensor) -> None:
-    if images.ndim != 4 or images.shape[1:] != (3, 64, 64):
+def check_images(images: Tensor, channels: int, size: int) -> None:
+    """Refuse what no reader of pictures should read, and say what to do about it."""
+    if images.ndim != 4 or images.shape[1:] != (channels, size, size):
         raise ValueError(
-            f"images has shape {tuple(images.shape)}; the oracle reads (B, 3, 64, 64)"
+            f"images has shape {tuple(images.shape)}; this judge reads "
+            f"(N, {channels}, {size}, {size})"
         )
     if not images.isfinite().all():
         raise ValueError("images has values that are not finite: did training diverge?")

@@ -80,7 +80,7 @@ def test_shapes_of_maps_and_features():
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (torch.zeros(2, 1, 64, 64), r"\(2, 1, 64, 64\); the oracle reads"),
+        (torch.zeros(2, 1, 64, 64), r"\(2, 1, 64, 64\); this judge reads"),
         (torch.full((1, 3, 64, 64), 2.0), r"not in \[-1, 1\]"),
         (torch.full((1, 3, 64, 64), torch.nan), "not finite"),
     ],
