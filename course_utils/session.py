@@ -34,9 +34,10 @@ def start(lesson: str, run: str = "laptop", seed: int = 0) -> None:
     torch.set_num_threads(threads())
     reseed(seed)
     place = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    count = torch.get_num_threads()
     print(
-        f"lesson {lesson} | run {size} | seed {seed} | {place}, "
-        f"{torch.get_num_threads()} threads | torch {torch.__version__.split('+')[0]}"
+        f"lesson {lesson} | run {size} | seed {seed} | {place}, {count} "
+        f"thread{'s' * (count > 1)} | torch {torch.__version__.split('+')[0]}"
     )
 
 
@@ -54,10 +55,12 @@ def pick(quick: Choice, laptop: Choice, full: Choice) -> Choice:
 
 
 def threads() -> int:
-    """How many threads torch should use: what we may use, at most 4.
+    """How many threads torch should use: half of the cores we may use, 1 to 4.
 
-    OMP_NUM_THREADS decides if it is set. Else the smaller of the CPU affinity and the
-    container's CPU quota: counting the host's cores instead makes everything slower.
+    OMP_NUM_THREADS decides if it is set. Half, because two logical cores are often one
+    real one, and because threads wait for each other: where a browser takes a core
+    from small networks like ours, two threads are several times slower than one. The
+    container's CPU quota counts too; the host's cores, which we may not use, do not.
     """
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         return max(1, int(os.environ["OMP_NUM_THREADS"]))
@@ -65,7 +68,7 @@ def threads() -> int:
         cores = len(os.sched_getaffinity(0))
     else:  # macOS and Windows have no affinity call
         cores = os.cpu_count() or 1
-    return max(1, min(4, cores, math.floor(cpu_quota() or cores)))
+    return max(1, min(4, cores // 2, math.floor(cpu_quota() or cores)))
 
 
 def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
