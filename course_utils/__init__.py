@@ -13,7 +13,12 @@ Read it in this order; arrows run downwards only.
     checkpoints the registry of real checkpoints: size, licence, needs
     models      models by name: shipped, real, or a folder of yours
     distances   FID, KID, precision, recall, coverage, modes: on features alone
-    measure     how good are these pictures? floors and ceilings included
+    bounds      a set of pictures beside real pictures and static
+    judging     the judges of digits and clothes
+    asked       do pictures show what was asked for?
+    fidelity    PSNR, SSIM, IoU: one picture beside another
+    cost        seconds and network calls
+    measure     all of these under one name
     check       exercise checks and hints
     show        pictures, tables, widgets (for notebooks only)
     recipes     how each shipped weight was trained

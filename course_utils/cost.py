@@ -1,0 +1,57 @@
+"""What does a picture cost? Seconds, and calls of a network."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+def seconds_per_image(
+    sample: Callable[[int], Tensor], n: int = 64, repeats: int = 3
+) -> float:
+    """Time `sample(n)`, which returns n pictures: the median of `repeats`, over n.
+
+    A first call, not counted, warms up. It depends on n: say n, device and threads.
+    """
+    sample(n)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        sample(n)[0].cpu()  # fetching a result waits for a GPU to finish
+        times.append(time.perf_counter() - start)
+    return sorted(times)[repeats // 2] / n
+
+
+@dataclass
+class Count:
+    """How often a network was called, and how many rows it was given in all."""
+
+    calls: int = 0
+    rows: int = 0
+
+
+@contextmanager
+def calls(net: nn.Module) -> Iterator[Count]:
+    """Count the forward calls of a module: `with calls(pipe.unet) as count: ...`.
+
+    count.calls  how often it was called: the time that one picture has to wait
+    count.rows   how many samples were passed, the first sizes of the first tensor: the
+                 work. Guidance, which asks with and without the words in one batch, has
+                 2 rows a picture and step
+    """
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"net must be a torch module, not {type(net).__name__}")
+    count = Count()
+
+    def see(module: nn.Module, args: tuple, kwargs: dict) -> None:
+        first = next(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
+        count.calls += 1
+        count.rows += len(first)
+
+    handle = net.register_forward_pre_hook(see, with_kwargs=True)
+    try:
+        yield count
+    finally:
+        handle.remove()
