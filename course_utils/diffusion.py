@@ -10,7 +10,8 @@
 A model is any callable `model(x_t, t)` that returns its prediction, shaped like x_t.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -80,7 +81,7 @@ def posterior(
     s = -1 is the clean picture itself. Ho et al. 2020, eq. 6 and 7; for s < t - 1 the
     same formula holds with beta_t replaced by 1 - alpha_bar_t / alpha_bar_s.
     """
-    bar, bar_before = _bars(t, t - 1 if to is None else to, schedule)
+    bar, bar_before = alpha_bars(t, t - 1 if to is None else to, schedule)
     alpha = bar / bar_before  # alpha_t when s = t - 1
     mean_x0 = bar_before**0.5 * (1 - alpha) / (1 - bar)
     mean_xt = alpha**0.5 * (1 - bar_before) / (1 - bar)
@@ -118,7 +119,7 @@ def ddpm_step(
     before = t - 1 if to is None else to
     if before < 0:  # the last step is the mean: a clean picture gets no noise
         return mean
-    bar, bar_before = _bars(t, before, schedule)
+    bar, bar_before = alpha_bars(t, before, schedule)
     var = small if variance == "fixed_small" else 1 - bar / bar_before
     noise = torch.randn_like(x_t) if noise is None else noise
     return mean + var**0.5 * noise
@@ -145,7 +146,7 @@ def ddim_step(
     if clip:
         x0 = x0.clamp(-1, 1)
         direction = predict_noise(x_t, x0, steps, schedule)
-    bar, bar_before = _bars(t, to, schedule)
+    bar, bar_before = alpha_bars(t, to, schedule)
     sigma = eta * ((1 - bar_before) / (1 - bar) * (1 - bar / bar_before)) ** 0.5
     x_s = bar_before**0.5 * x0
     x_s = x_s + (1 - bar_before - sigma**2).clamp(min=0) ** 0.5 * direction
@@ -162,15 +163,25 @@ def guidance(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor
     return unconditional + scale * (conditional - unconditional)
 
 
-def timesteps(T: int, num_steps: int) -> list[int]:
+def timesteps(T: int, num_steps: int, spacing: str = "leading") -> list[int]:
     """The steps to visit, from noisy to clean: num_steps of 0..T-1, evenly spaced.
 
-    Ends at 0 and starts at T - T // num_steps ("leading" spacing in diffusers).
+    spacing   as diffusers calls it (Lin et al. 2024, table 2):
+    leading   starts at T - T // num_steps, ends at 0
+    trailing  starts at T - 1, ends at T / num_steps - 1
+    linspace  starts at T - 1, ends at (T - 1) / num_steps: DPM-Solver's
     """
     if not 1 <= num_steps <= T:
         raise ValueError(f"num_steps must be between 1 and T={T}, not {num_steps}")
-    stride = T // num_steps
-    return [i * stride for i in reversed(range(num_steps))]
+    if spacing == "leading":
+        return [i * (T // num_steps) for i in reversed(range(num_steps))]
+    if spacing == "trailing":
+        return [round(T - i * (T / num_steps)) - 1 for i in range(num_steps)]
+    if spacing == "linspace":
+        return [round(i * ((T - 1) / num_steps)) for i in range(num_steps, 0, -1)]
+    raise ValueError(
+        f'spacing must be "leading", "trailing" or "linspace", not {spacing!r}'
+    )
 
 
 def trajectory(
@@ -179,21 +190,24 @@ def trajectory(
     schedule: Schedule,
     *,
     num_steps: int | None = None,
+    visits: Sequence[int] | None = None,
     step: Callable[..., Tensor] = ddpm_step,
     generator: torch.Generator | None = None,
     **options: object,
 ) -> Iterator[tuple[int, Tensor]]:
     """Walk from noise to data, yielding (t, x): Ho et al. 2020, Algorithm 2.
 
-    The first pair is (t, x_T) at the noisiest step visited, the last (-1, x0).
+    The first pair is (t, x_T) at the noisiest step visited, the last (-1, x0). The
+    walk goes through `visits`, both ends included: timesteps(T, num_steps) and then -1
+    if not given.
     `step` is ddpm_step or ddim_step, `options` its keywords. With a generator all the
     noise is drawn from it, so that the walk can be repeated.
     """
-    visits = timesteps(schedule.T, num_steps or schedule.T)
+    visits = visits or [*timesteps(schedule.T, num_steps or schedule.T), -1]
     draws = step is ddpm_step or options.get("eta", 0) > 0
     x = x_T
     yield visits[0], x
-    for t, to in zip(visits, visits[1:] + [-1], strict=True):
+    for t, to in pairwise(visits):
         with torch.no_grad():
             prediction = model(x, torch.full((len(x),), t, device=x.device))
             if draws and to >= 0:
@@ -234,8 +248,8 @@ def _signal_and_spread(
     return bar**0.5, (1 - bar) ** 0.5
 
 
-def _bars(t: int, to: int, schedule: Schedule) -> tuple[Tensor, Tensor]:
-    """alpha_bar at t and at the earlier step `to`, where to = -1 is clean: 1."""
+def alpha_bars(t: int, to: int, schedule: Schedule) -> tuple[Tensor, Tensor]:
+    """alpha_bar at t and at the earlier step `to`; to = -1 is the clean picture: 1."""
     if not -1 <= to < t < schedule.T:
         raise ValueError(
             f"a step must go down, from t in 0..{schedule.T - 1} to an earlier step "

@@ -254,6 +254,29 @@ def test_the_trajectory_starts_at_noise_and_ends_clean():
     assert torch.equal(walk[0][1], x_T)
 
 
+def test_the_trajectory_goes_where_it_is_sent_and_stops_there():
+    plan, x_T = schedules.linear(20), torch.randn(2, 1, 4, 4)
+    options = dict(visits=[19, 11, 7], step=diffusion.ddim_step)
+    walk = list(diffusion.trajectory(lambda x, t: 0 * x, x_T, plan, **options))
+    assert [t for t, _ in walk] == [19, 11, 7]
+    shrunk = (plan.alpha_bar[7] / plan.alpha_bar[19]) ** 0.5  # there is no noise
+    close(walk[-1][1], shrunk * x_T)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("T, num_steps", [(1000, 1), (1000, 7), (1000, 1000), (50, 8)])
+def test_all_spacings_go_down_by_equal_steps(spacing, T, num_steps):
+    visits = diffusion.timesteps(T, num_steps, spacing)
+    gaps = {a - b for a, b in zip(visits, visits[1:], strict=False)}
+    assert len(visits) == num_steps and max(gaps, default=0) - min(gaps, default=0) <= 1
+    assert visits[0] == T - 1 or spacing == "leading"
+
+
+def test_an_unknown_spacing_lists_the_known():
+    with pytest.raises(ValueError, match='"trailing" or "linspace", not \'karras\''):
+        diffusion.timesteps(1000, 10, "karras")
+
+
 def test_guidance_scale_one_is_off_and_zero_ignores_the_condition():
     conditional, unconditional = torch.randn(2, 3), torch.randn(2, 3)
     close(diffusion.guidance(conditional, unconditional, 1.0), conditional)
