@@ -78,6 +78,27 @@ def train_again(name: str, small: bool) -> None:
     _leave(lambda: recipes.train(name, small=small) or True)
 
 
+@main.command("bench")
+@click.argument("name")
+@click.option("--model", metavar="FOLDER", help="any pipeline's folder, in its place")
+@click.option("--n", default=500, help="captions of each kind, 500 if not given")
+def run_bench(name: str, model: str | None, n: int) -> None:
+    """Examine the model NAME (tiny) at length; rows go to build/bench/NAME.json.
+
+    tiny: attribute accuracy of held-out captions of five kinds, seconds, size.
+    """
+    from course_utils import bench
+
+    def examine() -> bool:
+        if name not in bench.BENCHES:
+            raise ValueError(
+                f"bench is one of {', '.join(bench.BENCHES)}, not {name!r}"
+            )
+        return bool(bench.BENCHES[name](model or name, n))
+
+    _leave(examine)
+
+
 def _split(setting: str) -> tuple[str, str]:
     name, equals, value = setting.partition("=")
     if not equals:

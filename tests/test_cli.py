@@ -31,6 +31,8 @@ def test_the_exit_code_says_whether_all_lessons_ran(course, tmp_path):
         ("notebooks 7", "lesson 7 is not here"),
         ("lab 99", "lesson 99 is not here"),
         ("train nothing", "nothing"),
+        ("bench nothing", "bench is one of tiny, not 'nothing'"),
+        ("bench tiny --n 1", "n=1 must be at least 2"),
     ],
 )
 def test_bad_input_is_one_line_and_no_traceback(course, words, said):
@@ -51,7 +53,8 @@ def test_the_script_and_its_verbs_are_installed():
 
     [script] = [s for s in entry_points(group="console_scripts") if s.name == "course"]
     assert script.load() is cli.main
-    assert set(cli.main.commands) == {"run", "notebooks", "lab", "doctor", "train"}
+    verbs = {"run", "notebooks", "lab", "doctor", "train", "bench"}
+    assert set(cli.main.commands) == verbs
 
 
 def test_asking_for_help_does_not_wait_for_torch():
