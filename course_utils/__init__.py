@@ -17,11 +17,13 @@ Read it in this order; arrows run downwards only.
     judging     the judges of digits and clothes
     asked       do pictures show what was asked for?
     fidelity    PSNR, SSIM, IoU: one picture beside another
+    clip        how close are pictures and captions? CLIP's scores
     cost        seconds and network calls
     measure     all of these under one name
     check       exercise checks and hints
     show        pictures, tables, widgets (for notebooks only)
     recipes     how each shipped weight was trained
+    bench       examines a whole text-to-image model: `course bench`
     runner      runs lessons strictly and writes the report
 """
 

@@ -8,16 +8,20 @@ puts real pictures (the best that can be hoped for) and static (the worst) besid
                        classes_covered
     the toybox         attribute_accuracy, tuples
     pairs              psnr, ssim, iou
+    with words         clip_score, clip_directional, clip_retrieval
     cost               seconds_per_image, calls
     who looks          judge
 
-Their homes: distances, bounds, judging, asked, fidelity, cost.
+Their homes: distances, bounds, judging, asked, fidelity, clip, cost.
 """
 
 from course_utils.asked import attribute_accuracy as attribute_accuracy
 from course_utils.asked import tuples as tuples
 from course_utils.bounds import report as report
 from course_utils.bounds import scene_report as scene_report
+from course_utils.clip import clip_directional as clip_directional
+from course_utils.clip import clip_retrieval as clip_retrieval
+from course_utils.clip import clip_score as clip_score
 from course_utils.cost import calls as calls
 from course_utils.cost import seconds_per_image as seconds_per_image
 from course_utils.distances import classes_covered as classes_covered

@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 
 from course_utils import models, session
-from course_utils.recipes import judges, readers, text, tiny_sd, vae
+from course_utils.recipes import clip, judges, readers, text, tiny_sd, vae
 
 RECIPES: dict[str, Callable[..., None]] = {
     "judge-digits": judges.digits,
     "judge-fashion": judges.fashion,
     "oracle": readers.judge_of_scenes,
     "eye": readers.eye,
+    "clip": clip.clip,
     "vae": vae.vae,
     "text": text.text_encoder,
     "tiny-sd": tiny_sd.tiny_sd,

@@ -129,7 +129,7 @@ def text_encoder(
     batch: int = 64,
 ) -> None:
     """Train tokenizer and text encoder; `folder` gets both, as a pipeline has them."""
-    world, enough = (SMALL, 1000) if small else (WHOLE, 4000)
+    world, enough = (SMALL, 600) if small else (WHOLE, 2000)
     torch.manual_seed(seed)
     tokenizer = build_tokenizer()
     run = training.train(
@@ -158,26 +158,36 @@ def _captions_and_answers(
 def save_text(encoder: nn.Module, tokenizer, folder: Path) -> None:
     """Write folder/tokenizer and folder/text_encoder, for old transformers and new.
 
-    Old ones want the keys to begin with text_model, and read the words from vocab.json
-    and merges.txt; new ones understand that as well. New ones would also load half
-    precision as it is, next to a UNet in single: the config asks for single.
+    Old ones want the keys to begin with text_model; new ones understand that as well.
     """
-    tokenizer.save_pretrained(folder / "tokenizer")
-    ids, joined = vocabulary()
-    lines = ["#version: 0.2", *(" ".join(pair) for pair in joined)]
-    for name, text in (
-        ("vocab.json", json.dumps(ids, ensure_ascii=False)),
-        ("merges.txt", "\n".join(lines)),
-    ):
-        file = folder / "tokenizer" / name
-        file.write_text(text + "\n", encoding="utf-8", newline="\n")
+    save_tokenizer(tokenizer, folder / "tokenizer")
     encoder.save_pretrained(folder / "text_encoder")
-    file = folder / "text_encoder" / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) | {"dtype": "float32"}
-    file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")
+    ask_for_single(folder / "text_encoder")
     file = folder / "text_encoder" / "model.safetensors"
     weights = load_file(file)
     weights = {
         f"text_model.{k.removeprefix('text_model.')}": x for k, x in weights.items()
     }
     save_file(weights, file, metadata={"format": "pt"})
+
+
+def save_tokenizer(tokenizer, folder: Path) -> None:
+    """Write the tokenizer; old transformers read vocab.json and merges.txt."""
+    tokenizer.save_pretrained(folder)
+    ids, joined = vocabulary()
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in joined)]
+    for name, text in (
+        ("vocab.json", json.dumps(ids, ensure_ascii=False)),
+        ("merges.txt", "\n".join(lines)),
+    ):
+        (folder / name).write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def ask_for_single(folder: Path) -> None:
+    """Have new transformers load half precision as single, as old ones always do.
+
+    They would load it as it is, next to a UNet in single.
+    """
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) | {"dtype": "float32"}
+    file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")

@@ -1,0 +1,182 @@
+"""A tiny CLIP (Radford et al. 2021): pictures and captions in one space."""
+
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_utils import asked, toybox, training
+from course_utils.clip import Clip, clip_retrieval, clip_score
+from course_utils.recipes import shelf, text
+from course_utils.recipes.scenes import WHOLE, album, numpy_rng, worn
+from course_utils.toybox.words import leave_out
+
+WARMEST = 4.6052  # log 100: Radford et al. never scale cosines by more than 100
+
+CARD = """# clip
+
+A tiny CLIP: 64x64 pictures of the toybox and captions in its words, as unit vectors of
+one space. Plain transformers loads it: `CLIPModel.from_pretrained(folder)`, with
+`CLIPProcessor.from_pretrained(folder)`. The course computes the CLIP scores of the
+literature with it; no generator is trained with it.
+
+| on held-out scenes | |
+|---|---|
+| own caption found among {choices} | {caption:.1%} (chance {chance:.1%}) |
+| own picture found among {choices} | {image:.1%} |
+| CLIP score of true pairs | {own:.1f} |
+| CLIP score of others | {other:.1f} |
+
+The choices are captions that say everything; the mean of {rounds} rounds.
+
+- **Data** the toybox, split "train", drawn as it is used; pictures worn (slightly
+  blurred, noisy, brighter or darker), half of the captions with attributes left out.
+  The scores are of the split "test".
+- **Parts** vision: 64x64 pixels, patches of 8, {layers} layers, 128 wide; text: 3
+  layers, 128 wide, CLIPTokenizer with the toybox's words. {parameters:,} parameters.
+- **Training** {steps} steps of {batch} pairs, AdamW, rate {lr}, seed {seed}, averaged
+  weights.
+- **Cost** COST.
+- **Repeat it** `course train clip` (course_utils/recipes/clip.py).
+- **On disk** safetensors in half precision; the scores above are those of this file.
+- **Licence** Apache-2.0, as the course.
+"""
+
+
+def build_clip(tokenizer, layers: int = 3) -> nn.Module:
+    """A transformers CLIPModel with fresh weights; text.py has its text tower."""
+    from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
+
+    vision = CLIPVisionConfig(
+        hidden_size=128,
+        intermediate_size=512,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        image_size=64,
+        patch_size=8,
+        projection_dim=128,
+    )
+    words = text.build_text_encoder(tokenizer).config
+    words.projection_dim = 128
+    both = dict(text_config=words.to_dict(), vision_config=vision.to_dict())
+    return CLIPModel(CLIPConfig(**both, projection_dim=128))
+
+
+def clip(
+    folder: Path,
+    work: Path,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    batch: int = 64,
+    lr: float = 1e-3,
+) -> None:
+    """Train the tiny CLIP; `folder` becomes an ordinary CLIPModel's."""
+    steps = steps or 3000
+    torch.manual_seed(seed + 3000)
+    tokenizer = text.build_tokenizer()
+    run = training.train(
+        build_clip(tokenizer),
+        lambda generator: pairs_and_ties(batch, tokenizer, generator),
+        contrastive_loss,
+        steps=steps,
+        lr=lr,
+        ema=0.998,
+        seed=seed + 3000,
+        save_to=work / "state.safetensors",
+    )
+    model = shelf.follow(run, work).cpu()
+    save_clip(model, tokenizer, folder)
+    facts = held_out_scores(Clip(model, tokenizer), 16 if steps >= 500 else 1)
+    parameters = sum(p.numel() for p in model.parameters())
+    facts |= dict(layers=model.config.vision_config.num_hidden_layers)
+    facts |= dict(steps=steps, batch=batch, lr=lr, seed=seed, parameters=parameters)
+    shelf.write_card(folder, work, CARD.format(**facts))
+
+
+def pairs_and_ties(n: int, tokenizer, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Pictures (n, 3, 64, 64), tokens (n, length), ties (n, n), own (n,).
+
+    ties[i, j] where caption j is true of picture i, though drawn for another: "a cat"
+    is true of every cat. Half of the captions leave something out, so there are many;
+    to push such a pair apart would teach that a true caption is false. `own` is the
+    number of each row, by which a share of the batch finds its own columns.
+    """
+    scenes, images = album(WHOLE, generator.initial_seed() // 32)
+    rows = torch.randint(len(scenes), (n,), generator=generator)
+    rng = numpy_rng(generator)
+    here = [scenes[i] for i in rows]
+    said = [
+        s.attributes if rng.random() < 0.5 else leave_out(s.attributes, rng)
+        for s in here
+    ]
+    wording = [toybox.say(x, None if rng.random() < 0.5 else rng) for x in said]
+    tokens = text.tokenise(tokenizer, wording)
+    ends = (tokens == tokenizer.eos_token_id).int().argmax(1)  # (n,), of the captions
+    tokens = tokens[:, : ends.max() + 1]  # it looks back only: what follows is wasted
+    return worn(images[rows], generator), tokens, ties(here, said), torch.arange(n)
+
+
+def ties(scenes: list[toybox.Scene], said: list[dict]) -> Tensor:
+    """(n, n) bool: is what is said j true of scene i? False on the diagonal."""
+    found = torch.zeros(len(scenes), len(said), dtype=torch.bool)
+    kinds = [sorted(scene.attributes["toy"]) for scene in scenes]
+    for i, scene in enumerate(scenes):
+        for j, words in enumerate(said):
+            if i != j and kinds[i] == kinds[j]:  # a caption always names its toys
+                verdict = asked.graded(words, scene.attributes)
+                found[i, j] = all(good for _, good in verdict)
+    return found
+
+
+def contrastive_loss(
+    model: nn.Module, images: Tensor, tokens: Tensor, ties: Tensor, own: Tensor
+) -> Tensor:
+    """Which caption belongs to a picture, and which picture to a caption?
+
+    Cross-entropy of the scaled cosines over the rows and over the columns of the batch,
+    their mean (Radford et al. 2021, figure 3). Ties are no choice: left out.
+    """
+    out = model(input_ids=tokens, pixel_values=images)
+    scale = model_of(model).logit_scale.clamp(max=WARMEST).exp()
+    cosine = out.image_embeds @ out.text_embeds.T  # (n, n) of unit vectors
+    logits = (scale * cosine).masked_fill(ties[:, own], -torch.inf)
+    right = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
+
+
+def model_of(model: nn.Module) -> nn.Module:
+    """The model itself, where Accelerate has wrapped it to share the work."""
+    return getattr(model, "module", model)
+
+
+def held_out_scores(net: Clip, rounds: int, choices: int = 64) -> dict[str, float]:
+    """What the model card says: means over rounds of `choices` held-out scenes."""
+    rng, rows = numpy_rng(torch.Generator().manual_seed(99)), []
+    for _ in range(rounds):
+        scenes = WHOLE.scenes(choices, rng, "test")
+        images, said = toybox.render(scenes), [scene.caption for scene in scenes]
+        others = said[1:] + said[:1]
+        scores = {"own": clip_score(images, said, net).mean().item()}
+        scores |= {"other": clip_score(images, others, net).mean().item()}
+        rows.append(scores | clip_retrieval(images, said, net))
+    means = {key: sum(row[key] for row in rows) / rounds for key in rows[0]}
+    return means | dict(rounds=rounds, choices=choices, chance=1 / choices)
+
+
+def save_clip(model: nn.Module, tokenizer, folder: Path) -> None:
+    """Write model, tokenizer and how pictures are prepared, as CLIPProcessor wants."""
+    model.half().save_pretrained(folder)
+    model.float()  # what follows scores the rounded weights, in single precision
+    text.ask_for_single(folder)
+    text.save_tokenizer(tokenizer, folder)
+    half = [0.5] * 3  # 0..255 becomes [-1, 1]
+    prepare = dict(image_processor_type="CLIPImageProcessor", do_convert_rgb=True)
+    prepare |= dict(do_resize=True, size={"shortest_edge": 64}, resample=3)
+    prepare |= dict(do_center_crop=True, crop_size={"height": 64, "width": 64})
+    prepare |= dict(do_rescale=True, rescale_factor=1 / 255)
+    prepare |= dict(do_normalize=True, image_mean=half, image_std=half)
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps(prepare, indent=2) + "\n", "utf-8", newline="\n")
