@@ -64,8 +64,8 @@ def clip_score(
 ) -> Tensor:
     """max(100 cos(image, caption), 0) for each pair, (B,).
 
-    Hessel et al. 2021 eq. 1, with the weight 100 of most software in place of their
-    2.5. Says nothing alone: compare with that of true renders, and of other pictures.
+    Hessel et al. 2021, section 3, with the weight 100 of most software in place of
+    their 2.5. Says nothing alone: compare with that of true renders, and of others.
     """
     net = net or shipped_clip()
     _check_captions(images, captions, "captions")
