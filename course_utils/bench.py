@@ -77,7 +77,7 @@ def scenes_for(task: str, n: int, seed: int = 0) -> list[toybox.Scene]:
     while len(scenes) < n:
         options = {"split": "test"} | TASKS[task]
         if task == "counts":
-            kind = toybox.ATTRIBUTES["toy"][int(rng.random() * 17)]
+            kind = str(rng.choice(toybox.ATTRIBUTES["toy"]))
             options |= dict(toy=kind, things=2 + int(rng.random() * 2))
         scene = toybox.sample(rng, **options)
         if task == "counts" or len(set(scene.attributes["toy"])) == len(scene.things):

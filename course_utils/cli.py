@@ -94,7 +94,10 @@ def run_bench(name: str, model: str | None, n: int) -> None:
             raise ValueError(
                 f"bench is one of {', '.join(bench.BENCHES)}, not {name!r}"
             )
-        return bool(bench.BENCHES[name](model or name, n))
+        try:
+            return bool(bench.BENCHES[name](model or name, n))
+        except OSError as error:  # a weight is missing, and the message says the cure
+            raise ValueError(str(error)) from None
 
     _leave(examine)
 
