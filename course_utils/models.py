@@ -94,10 +94,10 @@ def _how_to_get(name: str) -> str:
 def path(name: str) -> Path:
     """The folder of a shipped model, its files compared with SHA256SUMS (once).
 
-    Raises ValueError for a name that is not shipped, OSError for a missing or damaged
-    file, with what to do about it.
+    "tiny" is the miniature Stable Diffusion, tiny-sd. Raises ValueError for a name that
+    is not shipped, OSError for a missing or damaged file, with what to do about it.
     """
-    return _verified(name, WEIGHTS)
+    return _verified("tiny-sd" if name == "tiny" else name, WEIGHTS)
 
 
 @functools.cache

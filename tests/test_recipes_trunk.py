@@ -182,7 +182,7 @@ def test_the_weight_is_min_snr_for_v_with_a_floor():
 def test_steps_drawn_by_weight_give_the_mean_that_uniform_ones_give_with_weights():
     schedule, weights = schedules.linear(), trunk.step_weights(schedules.linear())
     error = torch.linspace(1, 3, schedule.T)  # some error at each step
-    t = trunk.draw_steps(200_000, schedule, torch.Generator().manual_seed(0))
+    t = trunk.draw_steps(200_000, weights, torch.Generator().manual_seed(0))
     mean = trunk.MEAN_WEIGHT * error[t].mean()
     torch.testing.assert_close(mean, (weights * error).mean(), atol=0.005, rtol=0)
 

@@ -89,8 +89,11 @@ class Muon(torch.optim.Optimizer):
             p.addcdiv_(mean, square.sqrt() + 1e-8, value=-lr)
 
 
-def groups(model: nn.Module, lr: float) -> list[dict]:
-    """Groups for Muon: matrices and convolutions, but no embeddings; and the rest."""
+def groups(model: nn.Module, lr: float, muon: bool = True) -> list[dict]:
+    """Groups for Muon: matrices and convolutions, but no embeddings; and the rest.
+
+    With muon=False all goes to AdamW, to see what Muon is worth.
+    """
     tables = {
         p
         for m in model.modules()
@@ -100,6 +103,6 @@ def groups(model: nn.Module, lr: float) -> list[dict]:
     matrices = [p for p in model.parameters() if p.ndim > 1 and p not in tables]
     rest = [p for p in model.parameters() if p.ndim < 2 or p in tables]
     return [
-        {"params": matrices, "lr": lr, "muon": True},
+        {"params": matrices, "lr": lr, "muon": muon},
         {"params": rest, "lr": lr, "muon": False},
     ]

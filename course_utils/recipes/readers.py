@@ -43,7 +43,7 @@ def judge_of_scenes(
     folder: Path, work: Path, *, steps: int | None = None, seed: int = 0
 ) -> None:
     """Train the oracle."""
-    _reader("oracle", folder, work, WHOLE, steps or 4000, seed + 1000, 40, JUDGE)
+    _reader("oracle", folder, work, WHOLE, steps or 2500, seed + 1000, 40, JUDGE)
 
 
 def eye(
@@ -55,7 +55,7 @@ def eye(
     small: bool = False,
 ) -> None:
     """Train the network that the miniature Stable Diffusion is aligned with."""
-    world, enough = (SMALL, 800) if small else (WHOLE, 2500)
+    world, enough = (SMALL, 500) if small else (WHOLE, 2500)
     _reader("eye", folder, work, world, steps or enough, seed + 2000, 32, TEACHER)
 
 

@@ -3,11 +3,13 @@
 import csv
 import json
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -19,8 +21,10 @@ COLUMNS = ("step", "loss", "seconds")
 def follow(run: Iterator[State], work: Path, every: int = 50) -> nn.Module:
     """Run a training to its end, logging to work/log.csv; return the averaged weights.
 
-    A run that was killed and goes on also goes on with its log and its clock.
+    A run that was killed and goes on also goes on with its log and its clock. Of many
+    processes only the first writes; the others end here.
     """
+    first = PartialState().is_main_process
     work.mkdir(parents=True, exist_ok=True)
     log = read_log(work / "log.csv")
     logged, before = (log[-1]["step"], log[-1]["seconds"]) if log else (0, 0.0)
@@ -28,14 +32,14 @@ def follow(run: Iterator[State], work: Path, every: int = 50) -> nn.Module:
     with open(work / "log.csv", "a", newline="", encoding="utf-8") as file:
         for state in run:
             total += state.loss
-            if state.step % every == 0 and state.step > logged:
+            if first and state.step % every == 0 and state.step > logged:
                 seconds = before + time.perf_counter() - start
                 row = (state.step, f"{total / every:.4f}", f"{seconds:.1f}")
                 csv.writer(file, lineterminator="\n").writerow(row)
                 file.flush()
                 print(f"step {row[0]:>6}  loss {row[1]}  {row[2]} s")
             total = 0.0 if state.step % every == 0 else total
-    return state.ema
+    return state.ema if first else sys.exit()
 
 
 def read_log(path: Path) -> list[dict[str, float]]:

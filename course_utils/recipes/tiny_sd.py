@@ -20,10 +20,13 @@ from course_utils.recipes.trunk import (
     Trunk,
     build_unet,
     draw_steps,
+    faster,
+    step_weights,
     trunk_loss,
 )
 
 CHAPTER = 5000  # steps, after which all pictures are replaced by new ones
+HELPS = ("alignment", "weighting", "muon")
 PARTS = {"vae": vae.vae, "text": text.text_encoder, "eye": readers.eye}
 
 CARD = """# tiny-sd
@@ -41,7 +44,7 @@ Read by the oracle, DPM-Solver++, 20 steps, guidance 3.
 - **Data** the toybox, split "train", drawn as it is used: {toys} toys, up to {most} at
   once. Combinations of toy and colour that are held out are in toybox.HELD_OUT.
 - **Parts** AutoencoderKL (f = 4, 4 channels), CLIPTextModel (3 layers, 128 wide) and
-  CLIPTokenizer (the toybox's words), UNet2DConditionModel (64, 128, 128).
+  CLIPTokenizer (the toybox's words), UNet2DConditionModel (64, 96, 128).
 - **Training** {steps} steps of {batch} pictures, v-prediction, betas 1e-4 to 0.02, Muon
   at {lr}, seed {seed}, captions dropped in one of ten, averaged weights.
 - **Cost** COST.
@@ -60,29 +63,38 @@ def tiny_sd(
     small: bool = False,
     batch: int = 32,
     lr: float = 1.5e-3,
+    without: str = "",
 ) -> None:
     """Train the miniature Stable Diffusion, and first the parts that are not there yet.
 
-    Leaves sheets of samples and progress.jsonl in `work` while it learns.
+    Leaves sheets of samples and progress.jsonl in `work` while it learns. `without` one
+    of HELPS it learns more slowly; lesson 09 shows by how much.
     """
+    if without not in ("", *HELPS):
+        raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
     world, enough = (SMALL, 4000) if small else (WHOLE, 30_000)
     parts = functools.partial(part, work.parent, steps=steps, seed=seed, small=small)
     loaded = load_parts(parts("vae"), parts("text"), parts("eye"))
     net, tokenizer, encoder, looker = loaded
     torch.manual_seed(seed)
-    model = Trunk(build_unet(), encoder, looker.ground.in_features)
     steps = steps or enough
+    model = Trunk(build_unet(), encoder, looker.ground.in_features)
+    model = model.to(memory_format=torch.channels_last)
+    model = faster(model) if steps > 10_000 else model
+    weights = step_weights(SCHEDULE)
+    weights = torch.ones_like(weights) if without == "weighting" else weights
+    matrices = functools.partial(muon.groups, muon=without != "muon")
     pictures = min(10_240 if small else 20_480, steps * batch)
     run = training.train(
         model,
-        trunk_batch(net, looker, tokenizer, world, batch, pictures),
-        trunk_loss,
+        trunk_batch(net, looker, tokenizer, world, batch, pictures, weights),
+        functools.partial(trunk_loss, align=0.0 if without == "alignment" else 0.5),
         steps=steps,
         ema=0.999 if steps > 10_000 else 0.998,
         seed=seed,
         optimizer=muon.Muon(
-            muon.groups(nn.ModuleList([model.unet, model.head]), lr)
-            + muon.groups(model.text, 0.3 * lr)
+            matrices(nn.ModuleList([model.unet, model.head]), lr)
+            + matrices(model.text, 0.3 * lr)
         ),
         save_to=work / "state.safetensors",
     )
@@ -108,6 +120,8 @@ def part(root: Path, name: str, **options: object) -> Path:
     """The folder of one of the PARTS, trained now if it is not there."""
     folder = root / name / "weights"
     if not folder.exists():
+        if PartialState().num_processes > 1:
+            raise ValueError(f"{folder} is missing: train its {name} first, alone")
         print(f"first its {name}:")
         PARTS[name](folder, root / name, **options)
     return folder
@@ -128,9 +142,17 @@ def load_parts(vae_at: Path, text_at: Path, eye_at: Path) -> tuple:
 
 
 def trunk_batch(
-    net: nn.Module, looker: nn.Module, tokenizer, world: World, n: int, pictures: int
+    net: nn.Module,
+    looker: nn.Module,
+    tokenizer,
+    world: World,
+    n: int,
+    pictures: int,
+    weights: Tensor,
 ) -> training.Batch:
     """The function that draws x0, noise, t, tokens and what the eye sees of x0.
+
+    Steps t are drawn by their weights (T,).
 
     Encoding a picture costs half as much as learning from it, so a few thousand are
     encoded at once and used for a chapter, with new captions and noise each time.
@@ -155,7 +177,7 @@ def trunk_batch(
         said = captions([scenes[i] for i in rows], numpy_rng(generator))
         tokens = text.tokenise(tokenizer, said)
         tokens[torch.rand(n, generator=generator) < 0.1] = nothing  # for guidance
-        t = draw_steps(n, SCHEDULE, generator)
+        t = draw_steps(n, weights, generator)
         noise = torch.randn(n, *x0.shape[1:], generator=generator)
         return x0[rows].float(), noise, t, tokens, seen[rows]
 

@@ -7,6 +7,7 @@ reads pictures (REPA, Yu et al. 2024). A third, its optimizer, is recipes/muon.p
 """
 
 import functools
+import shutil
 import time
 
 import torch
@@ -17,7 +18,7 @@ from course_utils import diffusion, schedules
 
 
 def build_unet() -> nn.Module:
-    """A diffusers UNet2DConditionModel with fresh weights: 6.7 M.
+    """A diffusers UNet2DConditionModel with fresh weights: 5.6 M.
 
     It looks at the caption where latents are 8x8 and 4x4, not at 16x16: half the time.
     """
@@ -28,7 +29,7 @@ def build_unet() -> nn.Module:
         sample_size=16,
         in_channels=4,
         out_channels=4,
-        block_out_channels=(64, 128, 128),
+        block_out_channels=(64, 96, 128),
         layers_per_block=1,
         down_block_types=(
             "DownBlock2D",
@@ -50,18 +51,28 @@ class Trunk(nn.Module):
         """`channels` are those of the eye's maps."""
         super().__init__()
         self.unet, self.text, self.inside = unet, encoder, None
-        layers = nn.Conv2d(128, 256, 1), nn.SiLU(), nn.Conv2d(256, channels, 1)
+        layers = nn.Conv2d(96, 256, 1), nn.SiLU(), nn.Conv2d(256, channels, 1)
         self.head = nn.Sequential(*layers)
         unet.down_blocks[1].attentions[0].register_forward_hook(self._keep)
 
     def _keep(self, module: nn.Module, inputs: tuple, output: tuple) -> None:
-        self.inside = output[0]  # (B, 128, 8, 8), on the way down
+        self.inside = output[0]  # (B, 96, 8, 8), on the way down
 
     def forward(self, x_t: Tensor, t: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Predict v (B, 4, 16, 16), and what the eye sees (B, channels, 8, 8)."""
         words = self.text(tokens).last_hidden_state  # (B, tokens, 128)
         v = self.unet(x_t, t, words).sample
         return v, self.head(self.inside)
+
+
+def faster(model: Trunk) -> Trunk:
+    """The same model, its UNet compiled where torch can: a quarter less time a step.
+
+    Compiling takes minutes, so it pays only in a training of hours.
+    """
+    if torch.cuda.is_available() or shutil.which("g++"):
+        model.unet.compile()
+    return model
 
 
 def step_weights(schedule: schedules.Schedule) -> Tensor:
@@ -74,20 +85,25 @@ def step_weights(schedule: schedules.Schedule) -> Tensor:
     return schedule.snr.clamp(max=5) / (schedule.snr + 1) + 0.1
 
 
-def draw_steps(n: int, schedule: schedules.Schedule, generator) -> Tensor:
-    """Steps t (n,), each drawn as often as it counts.
+def draw_steps(n: int, weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Steps t (n,), each drawn as often as it counts; weights (T,).
 
     The loss's mean is what uniform steps with weights would give, and it varies less:
     half of the uniform ones see almost nothing but noise and hardly count.
     """
-    odds = step_weights(schedule)
-    return torch.multinomial(odds, n, replacement=True, generator=generator)
+    return torch.multinomial(weights, n, replacement=True, generator=generator)
 
 
 def trunk_loss(
-    model: nn.Module, x0: Tensor, noise: Tensor, t: Tensor, tokens: Tensor, seen: Tensor
+    model: nn.Module,
+    x0: Tensor,
+    noise: Tensor,
+    t: Tensor,
+    tokens: Tensor,
+    seen: Tensor,
+    align: float = 0.5,
 ) -> Tensor:
-    """The weighted error of v, and half of 1 - cosine between our features and `seen`.
+    """The error of v, and `align` times 1 - cosine between our features and `seen`.
 
     x0, noise (B, 4, 16, 16); t (B,), from draw_steps, so that the weight is in it;
     tokens (B, length); seen (B, channels, 8, 8).
@@ -97,7 +113,7 @@ def trunk_loss(
         v, features = model(x_t, t, tokens)
     denoising = F.mse_loss(v.float(), diffusion.velocity(x0, noise, t, SCHEDULE))
     alignment = F.cosine_similarity(features.float(), seen.float(), dim=1).mean()
-    return MEAN_WEIGHT * denoising + 0.5 * (1 - alignment)
+    return MEAN_WEIGHT * denoising + align * (1 - alignment)
 
 
 SCHEDULE = schedules.linear()

@@ -5,13 +5,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_utils import toybox, training
+from course_utils import measure, toybox, training
 from course_utils.recipes import shelf
 from course_utils.recipes.scenes import SMALL, WHOLE, World, album, numpy_rng
 
-CROPS = (
-    0.72  # of all steps see parts of 32x32 pixels: four times as many steps a minute
-)
+CROPS = 0.72  # of all steps see parts of 32x32 pixels: as good, and four times faster
 
 
 def build_vae() -> nn.Module:
@@ -64,11 +62,11 @@ def vae(
     small: bool = False,
 ) -> None:
     """Train the VAE, whiten its latents; `folder` becomes an AutoencoderKL's."""
-    world, enough = (SMALL, 5000) if small else (WHOLE, 16_000)
+    world, enough = (SMALL, 5000) if small else (WHOLE, 11_000)
     steps = steps or enough
     torch.manual_seed(seed)
     run = training.train(
-        Autoencoder(build_vae()),
+        Autoencoder(build_vae()).to(memory_format=torch.channels_last),  # faster
         lambda generator: crops(world, steps, generator),
         vae_loss,
         steps=steps,
@@ -123,5 +121,4 @@ def whiten(net: nn.Module, images: Tensor) -> None:
 def psnr_of(net: nn.Module, images: Tensor) -> float:
     """Peak signal-to-noise ratio of the round trip in dB, the mean over pictures."""
     drawn = net.decode(net.encode(images).latent_dist.mode()).sample.clamp(-1, 1)
-    error = (drawn - images).square().mean((1, 2, 3))  # the peak is 2 high
-    return (10 * (4 / error).log10()).mean().item()
+    return measure.psnr(drawn, images).mean().item()
