@@ -38,8 +38,8 @@ word (chance 50 %): {apart}.
   The scores are of the split "test".
 - **Parts** vision: 64x64 pixels, patches of 8, {layers} layers, 128 wide; text: 3
   layers, 128 wide, CLIPTokenizer with the toybox's words. {parameters:,} parameters.
-- **Training** {steps} steps of {batch} pairs, AdamW, rate {lr}, seed {seed}, averaged
-  weights.
+- **Training** {steps} steps of {batch} pairs, of which half share a ground, AdamW,
+  rate {lr}, seed {seed}, averaged weights.
 - **Cost** COST.
 - **Repeat it** `course train clip` (course_utils/recipes/clip.py).
 - **On disk** safetensors in half precision; the scores above are those of this file.
@@ -156,16 +156,12 @@ def contrastive_loss(
     their mean (Radford et al. 2021, figure 3). Ties are no choice: left out.
     """
     out = model(input_ids=tokens, pixel_values=images)
-    scale = model_of(model).logit_scale.clamp(max=WARMEST).exp()
+    alone = getattr(model, "module", model)  # Accelerate wraps it to share the work
+    scale = alone.logit_scale.clamp(max=WARMEST).exp()
     cosine = out.image_embeds @ out.text_embeds.T  # (n, n) of unit vectors
     logits = (scale * cosine).masked_fill(ties[:, own], -torch.inf)
     right = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
-
-
-def model_of(model: nn.Module) -> nn.Module:
-    """The model itself, where Accelerate has wrapped it to share the work."""
-    return getattr(model, "module", model)
 
 
 def held_out_scores(net: Clip, rounds: int, choices: int = 64) -> dict[str, float]:
