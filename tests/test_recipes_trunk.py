@@ -236,7 +236,7 @@ def test_progress_is_shown_at_its_minutes_and_goes_on_after_a_kill(
 
     def run(first, last):
         states = (training.State(k, 1.0, 0.1, None, None) for k in range(first, last))
-        list(progress.watched(states, draws, SMALL, tmp_path, every=10))
+        list(progress.observed(states, draws, SMALL, tmp_path, every=10))
 
     run(1, 10)
     run(10, 20)

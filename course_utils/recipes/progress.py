@@ -47,7 +47,7 @@ def attribute_scores(
     return scores
 
 
-def watched(
+def observed(
     run: Iterator[State], draws: Callable, world: World, work: Path, every: int
 ) -> Iterator[State]:
     """Pass the states on; at minutes 1, 2, 5, 10 and so on draw a sheet and examine."""

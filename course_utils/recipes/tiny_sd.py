@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from course_utils import oracle, toybox, training
 from course_utils.recipes import muon, readers, shelf, text, vae
-from course_utils.recipes.progress import attribute_scores, generate, watched
+from course_utils.recipes.progress import attribute_scores, generate, observed
 from course_utils.recipes.scenes import SMALL, WHOLE, World, captions, numpy_rng
 from course_utils.recipes.trunk import (
     SCHEDULE,
@@ -72,7 +72,7 @@ def tiny_sd(
     """
     if without not in ("", *HELPS):
         raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
-    world, enough = (SMALL, 4000) if small else (WHOLE, 30_000)
+    world, enough = (SMALL, 2400) if small else (WHOLE, 18_000)
     parts = functools.partial(part, work.parent, steps=steps, seed=seed, small=small)
     loaded = load_parts(parts("vae"), parts("text"), parts("eye"))
     net, tokenizer, encoder, looker = loaded
@@ -102,7 +102,7 @@ def tiny_sd(
     def draws(trunk: nn.Module) -> Callable:
         return functools.partial(generate, pipeline(trunk, net, tokenizer))
 
-    run = watched(run, draws, world, work, every=10 if small else 30)
+    run = observed(run, draws, world, work, every=10 if small else 30)
     trunk = shelf.follow(run, work, every=100).cpu()
     pipe = pipeline(trunk, net.cpu(), tokenizer)
     n = 250 if steps >= 500 else 2

@@ -62,7 +62,7 @@ def vae(
     small: bool = False,
 ) -> None:
     """Train the VAE, whiten its latents; `folder` becomes an AutoencoderKL's."""
-    world, enough = (SMALL, 5000) if small else (WHOLE, 11_000)
+    world, enough = (SMALL, 3000) if small else (WHOLE, 11_000)
     steps = steps or enough
     torch.manual_seed(seed)
     run = training.train(
