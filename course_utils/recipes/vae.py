@@ -61,26 +61,46 @@ def vae(
     seed: int = 0,
     small: bool = False,
 ) -> None:
-    """Train the VAE, whiten its latents; `folder` becomes an AutoencoderKL's."""
+    """Train the VAE, whiten its latents, refine; `folder` gets an AutoencoderKL."""
     world, enough = (SMALL, 3000) if small else (WHOLE, 11_000)
     steps = steps or enough
     torch.manual_seed(seed)
-    run = training.train(
-        Autoencoder(build_vae()).to(memory_format=torch.channels_last),  # faster
-        lambda generator: crops(world, steps, generator),
-        vae_loss,
-        steps=steps,
-        lr=2e-3,
-        seed=seed,
-        save_to=work / "state.safetensors",
-    )
-    net = shelf.follow(run, work).cpu().vae
+    net = learn(build_vae(), world, steps, seed, work)
     rng = torch.Generator().manual_seed(seed + 1)
     n = 500 if steps >= 500 else 20
     whiten(net, toybox.render(world.scenes(n, numpy_rng(rng))))
+    if not small:
+        net = refine(net, world, steps, seed + 1, work / "decoder")
     net.save_pretrained(folder)
     ratio = psnr_of(net, toybox.render(world.scenes(n, numpy_rng(rng), "test")))
     print(f"round trip: {ratio:.2f} dB on {n} held-out scenes")
+
+
+def learn(
+    net: nn.Module, world: World, steps: int, seed: int, work: Path, lr: float = 2e-3
+) -> nn.Module:
+    """Train what is not frozen of an AutoencoderKL; return its averaged weights."""
+    run = training.train(
+        Autoencoder(net).to(memory_format=torch.channels_last),  # faster
+        lambda generator: crops(world, steps, generator),
+        vae_loss,
+        steps=steps,
+        lr=lr,
+        seed=seed,
+        save_to=work / "state.safetensors",
+    )
+    return shelf.follow(run, work).cpu().vae
+
+
+def refine(net: nn.Module, *options: object) -> nn.Module:
+    """Freeze the encoder and let the decoder learn on: latents stay what they are.
+
+    So a diffusion model that is at work in these latents already need not notice.
+    """
+    net.requires_grad_(True)
+    net.encoder.requires_grad_(False)
+    net.quant_conv.requires_grad_(False)
+    return learn(net, *options)
 
 
 def crops(
