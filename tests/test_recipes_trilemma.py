@@ -1,0 +1,115 @@
+import json
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from course_utils import models, toybox
+from course_utils.recipes import trilemma, vae, walks
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder of trainings in which a VAE is ready, untrained."""
+    place = tmp_path_factory.mktemp("train")
+    vae.build_vae().save_pretrained(place / "vae" / "weights")
+    return place
+
+
+@pytest.fixture
+def no_tiny(monkeypatch):
+    def missing(name):
+        raise ValueError(name)
+
+    monkeypatch.setattr(models, "path", missing)
+
+
+def test_the_scenes_show_one_plain_shape_and_no_seed_shows_anothers():
+    some = trilemma.plain_scenes(40, 1)
+    assert {len(scene.things) for scene in some} == {1}
+    assert {scene.things[0].pattern for scene in some} == {"plain"}
+    assert {scene.things[0].toy for scene in some} <= set(toybox.SHAPES)
+    assert {scene.split for scene in some} == {"test"}
+    assert some == trilemma.plain_scenes(40, 1) != trilemma.plain_scenes(40, 2)
+
+
+@pytest.mark.parametrize("build", [trilemma.Game, trilemma.LatentVAE])
+def test_the_rivals_are_small_and_draw_with_the_same_network(build):
+    model = build()
+    assert sum(p.numel() for p in model.parameters()) < 1.5e6
+    assert model.decoder(torch.randn(3, trilemma.Z)).shape == (3, 4, 16, 16)
+    assert str(model.decoder) == str(trilemma.build_decoder())
+
+
+def test_each_loss_of_the_game_moves_its_own_player_only():
+    game = trilemma.Game()
+    real, z = torch.randn(8, 4, 16, 16), torch.randn(8, trilemma.Z)
+    for loss, mover, other in ((0, "critic", "decoder"), (1, "decoder", "critic")):
+        game.zero_grad()
+        game(real, z)[loss].backward()
+        moved = {
+            name.split(".")[0]
+            for name, p in game.named_parameters()
+            if p.grad is not None and p.grad.abs().sum() > 0
+        }
+        assert mover in moved and other not in moved
+
+
+def test_the_elbo_knows_its_closed_form():
+    class Fixed(torch.nn.Module):
+        def forward(self, x, noise):
+            return x + 0.1, torch.full((len(x),), 1024.0)
+
+    error = trilemma.elbo_loss(Fixed(), torch.zeros(2, 4, 16, 16), None)
+    assert error.item() == pytest.approx(torch.tensor(0.01).log().item() / 2 + 1)
+
+
+@pytest.mark.parametrize("name", ["tiny_gan", "tiny_vae"])
+def test_a_recipe_writes_a_decoder_that_draws(name, work, no_tiny, monkeypatch):
+    folder = work / "shelf" / name
+    getattr(trilemma, name)(folder, work / name, steps=2)
+    monkeypatch.setattr(models, "path", lambda _: folder)
+    trilemma.shipped_decoder.cache_clear()
+    net = trilemma.shipped_decoder(name)
+    trilemma.shipped_decoder.cache_clear()
+    assert net(torch.randn(1, trilemma.Z)).isfinite().all()
+    kinds = {x.dtype for x in load_file(folder / "model.safetensors").values()}
+    assert kinds == {torch.float16, torch.int64}
+    card = (folder / "README.md").read_text()
+    assert "2 steps of 32" in card and not re.search(r"\{\w+\}|COST", card)
+
+
+def test_a_batch_depends_on_nothing_but_its_generator(work, no_tiny):
+    net = trilemma.the_vae(work)
+    draws = [
+        trilemma.latent_batch(net, 3, 5)(torch.Generator().manual_seed(4))
+        for _ in range(2)
+    ]
+    torch.testing.assert_close(draws[0], draws[1])
+    assert [x.shape for x in draws[0]] == [(3, 4, 16, 16), (3, trilemma.Z)]
+
+
+def test_the_walks_go_all_the_way_down():
+    assert walks.visits_of("DDPM-1000") == [*reversed(range(1000)), -1]
+    assert walks.visits_of("DDIM-20")[:2] == [999, 949]
+    assert walks.visits_of("DDIM-20")[-2:] == [49, -1]
+
+
+def test_the_sheets_come_back_as_they_were_drawn(tmp_path, monkeypatch):
+    drawn = []
+
+    def diffused(pipe, walk, seed, n, visits):
+        drawn.append((walk, seed))
+        generator = torch.Generator().manual_seed(seed + len(walk))
+        return torch.rand(n, 3, 64, 64, generator=generator) * 2 - 1
+
+    monkeypatch.setattr(walks, "diffused", diffused)
+    for _ in range(2):  # the second time nothing is left to do
+        walks.draw_sheets(tmp_path / "out", tmp_path / "work", pipe=object(), n=4)
+    assert drawn == [(walk, seed) for walk in walks.WALKS for seed in range(3)]
+    back = walks.shipped_pictures("DDIM-20", tmp_path / "out")
+    first = diffused(None, "DDIM-20", 1, 4, None)
+    torch.testing.assert_close(back[1], first, rtol=0, atol=1 / 255)
+    facts = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert facts["n"] == 12 and set(walks.WALKS) <= set(facts)
