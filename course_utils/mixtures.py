@@ -12,6 +12,8 @@ from torch import Tensor
 from course_utils.diffusion import Model
 from course_utils.schedules import Schedule
 
+Bar = float | Tensor  # alpha_bar, one for all points or one for each; 1 is clean
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -30,10 +32,9 @@ class Mixture:
 
     def __post_init__(self) -> None:
         """Fill in what was not given."""
-        if self.centres.ndim != 2:
-            shape = tuple(self.centres.shape)
+        k, shape = len(self.centres), tuple(self.centres.shape)
+        if len(shape) != 2:
             raise ValueError(f"centres must be (K, D), one row a bell, not {shape}")
-        k = len(self.centres)
         std = torch.as_tensor(self.std, dtype=self.centres.dtype).expand(k)
         weights = torch.ones(k) if self.weights is None else self.weights
         classes = torch.zeros(k).long() if self.classes is None else self.classes
@@ -43,47 +44,31 @@ class Mixture:
         object.__setattr__(self, "weights", weights / weights.sum())
         object.__setattr__(self, "classes", classes)
 
-    def draw(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-        label: int | None = None,
-    ) -> Tensor:
+    def draw(self, n: int, generator=None, label: int | None = None) -> Tensor:
         """n points (n, D), of one class if a label is given."""
         odds = self._log_weights(label).exp()
         rows = torch.multinomial(odds, n, replacement=True, generator=generator)
         noise = torch.randn(n, self.centres.shape[1], generator=generator)
         return self.centres[rows] + self.std[rows, None] * noise
 
-    def log_density(
-        self, x: Tensor, alpha_bar: float | Tensor = 1.0, label: int | None = None
-    ) -> Tensor:
+    def log_density(self, x: Tensor, alpha_bar: Bar = 1.0, label=None) -> Tensor:
         """log p_t(x), or log p_t(x | label): (N, D) -> (N,). alpha_bar = 1 is clean."""
         return self._log_joint(x, alpha_bar, label).logsumexp(1)
 
-    def log_posterior(
-        self, x: Tensor, label: int, alpha_bar: float | Tensor = 1.0
-    ) -> Tensor:
+    def log_posterior(self, x: Tensor, label: int, alpha_bar: Bar = 1.0) -> Tensor:
         """log p_t(label | x), what a perfect classifier would say: (N, D) -> (N,)."""
         joint = self._log_joint(x, alpha_bar, None)  # (N, K)
         own = joint[:, self.classes == label].logsumexp(1)
         return own - joint.logsumexp(1)
 
-    def score(
-        self, x: Tensor, alpha_bar: float | Tensor = 1.0, label: int | None = None
-    ) -> Tensor:
-        """The gradient of log_density by x: (N, D) -> (N, D).
-
-        Each bell pulls to its centre, the more the likelier x is one of its points.
-        """
+    def score(self, x: Tensor, alpha_bar: Bar = 1.0, label=None) -> Tensor:
+        """The gradient of log_density by x: each bell pulls to its centre, (N, D)."""
         bar = _column(alpha_bar, x)
         share = self._log_joint(x, bar, label).softmax(1)  # (N, K)
         pull = share / self._variance(bar)
         return bar**0.5 * (pull @ self.centres.to(x)) - pull.sum(1, keepdim=True) * x
 
-    def tilted(
-        self, n: int, label: int, scale: float, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def tilted(self, n: int, label: int, scale: float, generator=None) -> Tensor:
         """n points of p(x) p(label | x)^scale, scaled to be a density; scale >= 1.
 
         What guidance is meant to draw from. By rejection, which is exact: a point of
@@ -99,10 +84,7 @@ class Mixture:
         return kept[:n]
 
     def noise_model(self, schedule: Schedule, label: int | None = None) -> Model:
-        """The perfect network: model(x_t, t) -> E[noise | x_t] (and label).
-
-        It is -sqrt(1 - alpha_bar) times the score (Song et al. 2021, SDE, section 3).
-        """
+        """The perfect network, E[noise | x_t]: -sqrt(1 - alpha_bar) times the score."""
 
         def model(x_t: Tensor, t: Tensor) -> Tensor:
             bar = _column(schedule.alpha_bar[t], x_t)
@@ -114,9 +96,9 @@ class Mixture:
         """log of the weights (K,), of one class only if a label is given."""
         weights = self.weights
         if label is not None:
-            weights = weights * (self.classes == label)
+            weights, known = weights * (self.classes == label), self.classes.unique()
             if not weights.any():
-                known = sorted(set(self.classes.tolist()))
+                known = known.tolist()
                 raise ValueError(f"label={label} is not one of the classes {known}")
         return (weights / weights.sum()).log()
 
@@ -124,9 +106,7 @@ class Mixture:
         """Of each bell at each point's noise level: (N, 1) -> (N, K)."""
         return bar * self.std.to(bar) ** 2 + 1 - bar
 
-    def _log_joint(
-        self, x: Tensor, alpha_bar: float | Tensor, label: int | None
-    ) -> Tensor:
+    def _log_joint(self, x: Tensor, alpha_bar: Bar, label: int | None) -> Tensor:
         """log of weight times density, (N, K): add_noise moves and widens each bell."""
         bar = _column(alpha_bar, x)
         variance = self._variance(bar)
@@ -136,6 +116,6 @@ class Mixture:
         return self._log_weights(label).to(x) + fit - size
 
 
-def _column(alpha_bar: float | Tensor, x: Tensor) -> Tensor:
+def _column(alpha_bar: Bar, x: Tensor) -> Tensor:
     """alpha_bar as (N, 1), one for each point, in the points' precision."""
     return torch.as_tensor(alpha_bar).to(x).reshape(-1, 1).expand(len(x), 1)

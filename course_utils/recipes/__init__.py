@@ -6,7 +6,16 @@ from pathlib import Path
 import torch
 
 from course_utils import models, session
-from course_utils.recipes import clip, judges, readers, text, tiny_sd, vae
+from course_utils.recipes import (
+    clip,
+    judges,
+    readers,
+    text,
+    tiny_sd,
+    trilemma,
+    vae,
+    walks,
+)
 
 RECIPES: dict[str, Callable[..., None]] = {
     "judge-digits": judges.digits,
@@ -17,6 +26,9 @@ RECIPES: dict[str, Callable[..., None]] = {
     "vae": vae.vae,
     "text": text.text_encoder,
     "tiny-sd": tiny_sd.tiny_sd,
+    "tiny-gan": trilemma.tiny_gan,
+    "tiny-vae": trilemma.tiny_vae,
+    "trilemma": walks.draw_sheets,
 }
 NAMES = tuple(RECIPES)
 CAN_BE_SMALL = (*tiny_sd.PARTS, "tiny-sd")

@@ -113,14 +113,14 @@ def elbo_loss(model: nn.Module, x: Tensor, noise: Tensor) -> Tensor:
 def tiny_gan(folder: Path, work: Path, *, steps: int | None = None, seed: int = 0):
     """Train the GAN; `folder` gets its generator."""
     what = "The generator of a GAN (non-saturating loss, R1 with gamma 0.5)."
-    steps = steps or 20_000
+    steps = steps or 12_000
     _train("tiny-gan", what, Game, game_loss, folder, work, steps, seed, (0.0, 0.99))
 
 
 def tiny_vae(folder: Path, work: Path, *, steps: int | None = None, seed: int = 0):
     """Train the VAE; `folder` gets its decoder."""
     what = "The decoder of a VAE, whose code is drawn from N(0, 1)."
-    steps = steps or 30_000
+    steps = steps or 15_000
     _train("tiny-vae", what, LatentVAE, elbo_loss, folder, work, steps, seed)
 
 
