@@ -1,10 +1,9 @@
-"""Fast walks from noise to data: DPM-Solver++, and DDIM backwards.
+"""Fast walks from noise to data: DPM-Solver++, DDIM backwards, and a guided pipeline.
 
-    maths         code           meaning
-    alpha_t       signal         sqrt(alpha_bar_t): how much of the picture is left
-    sigma_t       spread         sqrt(1 - alpha_bar_t): how much noise there is
-    lambda_t      log_snr        log(alpha_t / sigma_t), half the log of `schedule.snr`
-    h             h              lambda_s - lambda_t, the length of a step from t to s
+    alpha_t       sqrt(alpha_bar_t), how much of the picture is left
+    sigma_t       sqrt(1 - alpha_bar_t), how much noise there is
+    lambda_t      log(alpha_t / sigma_t), half the log of `schedule.snr`
+    h             lambda_s - lambda_t, the length of a step from t to s
 
 The rest is as in course_utils.diffusion, where `ddim_step` lives.
 """
@@ -15,27 +14,41 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from course_utils.diffusion import (
-    Model,
-    add_noise,
-    alpha_bars,
-    timesteps,
-    x0_and_noise,
-)
+from course_utils import diffusion
+from course_utils.diffusion import Model, alpha_bars, timesteps, x0_and_noise
 from course_utils.schedules import Schedule
 
 
 class Counted:
-    """A model that counts how often it is asked: `calls`."""
+    """Any model(x_t, t), and how often it was asked: `calls`."""
 
     def __init__(self, model: Model):
-        """Wrap any callable model(x_t, t)."""
         self.model, self.calls = model, 0
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Ask, and count."""
         self.calls += 1
         return self.model(x_t, t)
+
+
+def guided(pipe, prompts: Sequence[str], scale: float = 1.0) -> Model:
+    """A Stable Diffusion pipeline's network as a model(x_t, t), with guidance.
+
+    Row i of x_t belongs to prompts[i]. With scale 1 the network is asked once a call,
+    else twice, in one batch. What it predicts, pipe.scheduler.config says.
+    """
+    words = pipe.encode_prompt(prompts, pipe.device, 1, False)[0]  # (B, tokens, D)
+    nothing = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
+
+    def model(x_t: Tensor, t: Tensor) -> Tensor:
+        x = x_t.to(pipe.unet.dtype)
+        if scale == 1:
+            return pipe.unet(x, t, words).sample.to(x_t)
+        both = torch.cat([words, nothing])
+        answers = pipe.unet(torch.cat([x, x]), torch.cat([t, t]), both).sample
+        return diffusion.guidance(*answers.to(x_t).chunk(2), scale)
+
+    return model
 
 
 def log_snr(t: int, to: int, schedule: Schedule) -> tuple[Tensor, Tensor]:
@@ -128,10 +141,9 @@ def invert(
 ) -> Tensor:
     """Find the noise that `ddim_step` with eta = 0 turns into x0: DDIM backwards.
 
-    Goes up through timesteps(T, num_steps) and ends at the first of them. To step from
-    s up to t one would need the noise at t; the model is asked at t, but shown x_s. So
-    the way back is exact only for infinitely many steps. Song et al. 2021 (DDIM),
-    section 4.3. `predicts` is "noise" or "v".
+    Goes up timesteps(T, num_steps). To step from s to t one would need the noise in
+    x_t; the model is asked at t, but shown x_s: exact for infinitely many steps only.
+    Song et al. 2021 (DDIM), section 4.3. `predicts` is "noise" or "v".
     """
     if predicts not in ("noise", "v"):
         raise ValueError(f'predicts must be "noise" or "v" here, not {predicts!r}')
@@ -144,5 +156,5 @@ def invert(
         if s >= 0:
             here = torch.full_like(there, s)
             clean, noise = x0_and_noise(prediction, x, here, schedule, predicts)
-        x = add_noise(clean, noise, there, schedule)
+        x = diffusion.add_noise(clean, noise, there, schedule)
     return x

@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from diffusers import DDIMInverseScheduler, DDIMScheduler, DPMSolverMultistepScheduler
 
 from course_utils import diffusion, schedules, solvers
 from course_utils.mixtures import Mixture
+from course_utils.recipes import text, tiny_sd, trunk, vae
 
 PREDICTS = {"noise": "epsilon", "x0": "sample", "v": "v_prediction"}
 close = torch.testing.assert_close
@@ -172,3 +175,24 @@ def test_there_and_back_meets_the_better_the_more_steps():
 def test_inversion_does_not_know_x0_prediction():
     with pytest.raises(ValueError, match='"noise" or "v" here'):
         solvers.invert(network(), start(), schedules.linear(), predicts="x0")
+
+
+# A pipeline's network
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_a_guided_walk_is_the_pipelines(scale):
+    tokenizer = text.build_tokenizer()
+    parts = dict(unet=trunk.build_unet(), text=text.build_text_encoder(tokenizer))
+    pipe = tiny_sd.pipeline(SimpleNamespace(**parts), vae.build_vae(), tokenizer)
+    for net in (pipe.unet, pipe.text_encoder, pipe.vae):
+        net.eval()
+    prompts = ["a red cat", "two blue stars"]
+    x_T = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    options = dict(num_inference_steps=3, guidance_scale=scale, output_type="latent")
+    theirs = pipe(prompts, latents=x_T, **options).images
+    network = solvers.Counted(solvers.guided(pipe, prompts, scale))
+    options = dict(num_steps=3, predicts="v")
+    ours = solvers.dpm_sample(network, x_T, schedules.linear(), **options)
+    assert network.calls == 3
+    close(ours, theirs, rtol=1e-4, atol=1e-4)
