@@ -8,6 +8,9 @@ Read it in this order; arrows run downwards only.
     training    the one training loop
     data        pictures and points as tensors in [-1, 1]
     diffusion   add_noise, predict_x0, the steps, the samplers
+    solvers     DPM-Solver++, DDIM inversion
+    mixtures    clouds in the plane whose score is known exactly
+    attention   attention written out, and watched while a network draws
     networks    the small U-Net and its parts
     gan         losses, penalties and networks of the two-player game
     checkpoints the registry of real checkpoints: size, licence, needs

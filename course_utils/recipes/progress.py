@@ -12,21 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from course_utils import measure, oracle
+from course_utils import bench, oracle
 from course_utils.recipes.scenes import World, numpy_rng
 from course_utils.training import State
-
-
-def generate(
-    pipe, prompts: list[str], steps: int = 10, guidance: float = 3.0, seed: int = 0
-) -> Tensor:
-    """Pictures (B, 3, 64, 64) in [-1, 1] for the prompts, 16 at a time."""
-    generator = torch.Generator().manual_seed(seed)
-    options = dict(num_inference_steps=steps, guidance_scale=guidance)
-    options |= dict(generator=generator, output_type="pt")
-    batches = [prompts[i : i + 16] for i in range(0, len(prompts), 16)]
-    drawn = [pipe(some, **options).images.float().cpu() for some in batches]
-    return torch.cat(drawn) * 2 - 1
 
 
 def attribute_scores(
@@ -42,7 +30,7 @@ def attribute_scores(
         rng = numpy_rng(torch.Generator().manual_seed(things))
         scenes = world.scenes(n, rng, split, things=things)
         images = draws([scene.caption for scene in scenes])
-        found = measure.attribute_accuracy(images, scenes)
+        found = bench.grades(images, scenes)
         scores[f"{things} toy"] = {name: round(x, 4) for name, x in found.items()}
     return scores
 

@@ -11,9 +11,9 @@ from accelerate import PartialState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from course_utils import oracle, toybox, training
+from course_utils import bench, oracle, toybox, training
 from course_utils.recipes import muon, readers, shelf, text, vae
-from course_utils.recipes.progress import attribute_scores, generate, observed
+from course_utils.recipes.progress import attribute_scores, observed
 from course_utils.recipes.scenes import SMALL, WHOLE, World, captions, numpy_rng
 from course_utils.recipes.trunk import (
     SCHEDULE,
@@ -72,7 +72,7 @@ def tiny_sd(
     """
     if without not in ("", *HELPS):
         raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
-    world, enough = (SMALL, 2400) if small else (WHOLE, 18_000)
+    world, enough = (SMALL, 2400) if small else (WHOLE, 14_000)
     parts = functools.partial(part, work.parent, steps=steps, seed=seed, small=small)
     loaded = load_parts(parts("vae"), parts("text"), parts("eye"))
     net, tokenizer, encoder, looker = loaded
@@ -100,14 +100,17 @@ def tiny_sd(
     )
 
     def draws(trunk: nn.Module) -> Callable:
-        return functools.partial(generate, pipeline(trunk, net, tokenizer))
+        return functools.partial(
+            bench.generated, pipeline(trunk, net, tokenizer), steps=10
+        )
 
     run = observed(run, draws, world, work, every=10 if small else 30)
     trunk = shelf.follow(run, work, every=100).cpu()
     pipe = pipeline(trunk, net.cpu(), tokenizer)
     n = 250 if steps >= 500 else 2
-    scores = attribute_scores(functools.partial(generate, pipe, steps=20), world, n)
+    scores = attribute_scores(functools.partial(bench.generated, pipe), world, n)
     save(pipe, folder)
+    shutil.copytree(parts("eye"), folder / "eye", dirs_exist_ok=True)
     toys = len(world.toys)
     facts = dict(n=n, rows=_rows(scores), toys=toys, most=world.most, steps=steps)
     facts |= dict(batch=batch, lr=lr, seed=seed, option=" --small" if small else "")
@@ -135,10 +138,14 @@ def load_parts(vae_at: Path, text_at: Path, eye_at: Path) -> tuple:
     net = AutoencoderKL.from_pretrained(vae_at).requires_grad_(False)
     tokenizer = CLIPTokenizer.from_pretrained(text_at / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(text_at / "text_encoder")
-    config = json.loads((eye_at / "config.json").read_text(encoding="utf-8"))
-    looker = oracle.make_reader(load_file(eye_at / "model.safetensors"), config)
-    looker.to(memory_format=torch.channels_last)  # faster
-    return net, tokenizer, encoder, looker
+    return net, tokenizer, encoder, load_eye(eye_at)
+
+
+def load_eye(folder: Path) -> oracle.Reader:
+    """The eye, frozen; a shipped tiny-sd has it in its folder "eye"."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    looker = oracle.make_reader(load_file(folder / "model.safetensors"), config)
+    return looker.to(memory_format=torch.channels_last)  # faster
 
 
 def trunk_batch(
