@@ -71,11 +71,12 @@ def see_doctor() -> None:
 @main.command("train")
 @click.argument("name")
 @click.option("--small", is_flag=True, help="tiny-sd and its parts: plain shapes only")
-def train_again(name: str, small: bool) -> None:
+@click.option("--without", default="", help="tiny-sd: alignment, weighting or muon")
+def train_again(name: str, small: bool, without: str) -> None:
     """Train the shipped weight NAME again, from nothing, as it was trained."""
     from course_utils import recipes
 
-    _leave(lambda: recipes.train(name, small=small) or True)
+    _leave(lambda: bool(recipes.train(name, small=small, without=without)))
 
 
 @main.command("bench")

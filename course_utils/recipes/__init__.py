@@ -10,6 +10,7 @@ from course_utils.recipes import (
     clip,
     judges,
     readers,
+    silhouette,
     text,
     tiny_sd,
     trilemma,
@@ -21,6 +22,7 @@ RECIPES: dict[str, Callable[..., None]] = {
     "judge-digits": judges.digits,
     "judge-fashion": judges.fashion,
     "oracle": readers.judge_of_scenes,
+    "segmenter": silhouette.silhouette,
     "eye": readers.eye,
     "clip": clip.clip,
     "vae": vae.vae,
@@ -42,24 +44,30 @@ def train(
     steps: int | None = None,
     seed: int = 0,
     small: bool = False,
+    without: str = "",
 ) -> Path:
     """Train one of NAMES and put it on the shelf; return its folder.
 
     into   the folder to write; if not given, the package's own, with its SHA256SUMS;
-           parts of tiny-sd, and whatever is small, stay in the folder `work`
+           parts of tiny-sd, and whatever is small or without, stay in the folder `work`
     work   where a run that is killed keeps what it needs to go on (delete to restart)
     steps  fewer than the recipe's, to try it out
     small  a world of plain shapes only, learnt in less than an hour on two cores
+    without  one of tiny-sd's helps (alignment, weighting, muon): what was it worth?
     """
     if name not in RECIPES:
         raise ValueError(f"name must be one of {', '.join(NAMES)}, not {name!r}")
     if small and name not in CAN_BE_SMALL:
         raise ValueError(f"small is for {', '.join(CAN_BE_SMALL)}, not for {name!r}")
+    if without and name != "tiny-sd":
+        raise ValueError(f"without is for tiny-sd, not for {name!r}")
     place = Path(work) / ("small" if small else "") / name
-    ships = not (small or name in tiny_sd.PARTS)
+    place = place.with_name(f"{name}-without-{without}") if without else place
+    ships = not (small or without or name in tiny_sd.PARTS)
     folder = models.WEIGHTS / name if ships else place / "weights"
     folder = Path(into) if into else folder
     options = {"small": True} if small else {}
+    options |= {"without": without} if without else {}
     torch.set_num_threads(session.threads())
     RECIPES[name](folder, place, steps=steps, seed=seed, **options)
     if ships and not into:
