@@ -75,7 +75,7 @@ def silhouettes(images: Tensor, net: nn.Module | None = None) -> Tensor:
     return torch.cat(parts)
 
 
-def masks(
+def toy_masks(
     images: Tensor, readings: list[dict] | None = None, net: nn.Module | None = None
 ) -> Tensor:
     """What is seen of each toy: (B, toys, 64, 64) bool, as `toybox.masks`.

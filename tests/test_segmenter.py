@@ -36,7 +36,7 @@ def test_masks_come_back_toy_by_toy():
     some = scenes(30)
     truth = toybox.masks(some)
     readings = [scene.attributes for scene in some]
-    found = segmenter.masks(toybox.render(some), readings, Knower(some))
+    found = segmenter.toy_masks(toybox.render(some), readings, Knower(some))
     assert found.shape == truth.shape
     for b, scene in enumerate(some):
         for k in range(len(scene.things)):
@@ -47,9 +47,9 @@ def test_a_picture_without_toys_has_no_masks():
     some = scenes(2)
     nothing = {"place": []}
     images, net = toybox.render(some), Knower(some)
-    found = segmenter.masks(images, [nothing, some[1].attributes], net)
+    found = segmenter.toy_masks(images, [nothing, some[1].attributes], net)
     assert not found[0].any() and found[1].any()
-    assert segmenter.masks(images, [nothing] * 2, net).shape == (2, 0, 64, 64)
+    assert segmenter.toy_masks(images, [nothing] * 2, net).shape == (2, 0, 64, 64)
 
 
 def test_wrong_pictures_are_refused():
@@ -82,5 +82,5 @@ def test_the_shipped_one_sees_held_out_toys():
     images = toybox.render(some)
     found = segmenter.silhouettes(images)
     assert measure.iou(found, toybox.masks(some).any(1)).mean() > 0.97
-    apart = segmenter.masks(images, oracle.read(images))
+    apart = segmenter.toy_masks(images, oracle.read(images))
     assert apart.shape[0] == 100

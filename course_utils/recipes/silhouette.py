@@ -58,7 +58,7 @@ def silhouette(
     net = segmenter.Segmenter().eval()
     net.load_state_dict(weights)
     n = 500 if steps >= 500 else 20
-    plain, used, floor = held_out(net, n)
+    plain, used, floor = overlap(net, n)
     scores = dict(plain=plain, used=used, floor=floor, n=n)
     parameters = sum(p.numel() for p in net.parameters())
     facts = scores | dict(steps=steps, batch=batch, lr=lr, seed=seed)
@@ -83,7 +83,7 @@ def mask_loss(model: nn.Module, images: Tensor, truth: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(model(images), truth)
 
 
-def held_out(net: nn.Module, n: int) -> tuple[float, float, float]:
+def overlap(net: nn.Module, n: int) -> tuple[float, float, float]:
     """Mean IoU with the truth: of clean pictures, of worn ones, and of "all is toy"."""
     generator = torch.Generator().manual_seed(98)
     scenes = WHOLE.scenes(n, numpy_rng(generator), "test")
