@@ -54,13 +54,14 @@ def pick(quick: Choice, laptop: Choice, full: Choice) -> Choice:
     return {"quick": quick, "laptop": laptop, "full": full}[size]
 
 
-def threads() -> int:
-    """How many threads torch should use: half of the cores we may use, 1 to 4.
+def threads(share: float = 0.5) -> int:
+    """How many threads torch should use: a share of the cores we may use, 1 to 4.
 
     OMP_NUM_THREADS decides if it is set. Half, because two logical cores are often one
     real one, and because threads wait for each other: where a browser takes a core
-    from small networks like ours, two threads are several times slower than one. The
-    container's CPU quota counts too; the host's cores, which we may not use, do not.
+    from small networks like ours, two threads are several times slower than one. A
+    long training of a larger network, alone on its machine, takes them all: share=1.
+    The container's CPU quota counts too; the host's cores, which we may not use, don't.
     """
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         return max(1, int(os.environ["OMP_NUM_THREADS"]))
@@ -68,7 +69,7 @@ def threads() -> int:
         cores = len(os.sched_getaffinity(0))
     else:  # macOS and Windows have no affinity call
         cores = os.cpu_count() or 1
-    return max(1, min(4, cores // 2, math.floor(cpu_quota() or cores)))
+    return max(1, min(4, int(cores * share), math.floor(cpu_quota() or cores)))
 
 
 def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:

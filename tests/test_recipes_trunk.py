@@ -78,6 +78,7 @@ def test_merges_join_the_most_frequent_pair_first():
 def test_worlds_keep_to_their_toys():
     some = SMALL.scenes(50, np.random.default_rng(0))
     assert {t.toy for s in some for t in s.things} <= set(toybox.SHAPES)
+    assert {t.pattern for s in some for t in s.things} == {"plain"}
     assert {len(s.things) for s in some} == {1, 2}
     three = WHOLE.scenes(50, np.random.default_rng(0), things=3)
     assert {len(s.things) for s in three} == {3}

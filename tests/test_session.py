@@ -48,6 +48,13 @@ def test_threads_obey_omp_num_threads_then_the_machine(monkeypatch):
     assert 1 <= session.threads() <= max(1, min(4, os.cpu_count() // 2))
 
 
+def test_a_share_of_the_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(session, "cpu_quota", lambda: None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert session.threads() == 1 and session.threads(share=1) == 2
+
+
 def test_threads_obey_the_containers_quota(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(session, "cpu_quota", lambda: 1.5)

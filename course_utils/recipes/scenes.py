@@ -12,18 +12,19 @@ from course_utils import toybox
 
 @dataclass(frozen=True)
 class World:
-    """The part of the toybox that a model learns: its toys, and how many at once."""
+    """The part of the toybox that a model learns: which toys, patterns, how many."""
 
     toys: tuple[str, ...]
+    patterns: tuple[str, ...]
     most: int
 
     def scenes(
         self, n: int, rng: np.random.Generator, split: str = "train", **choices: object
     ) -> list[toybox.Scene]:
         """Draw n scenes; choices go to `toybox.sample`."""
-        toys = {} if self.most == 3 else {"toy": list(self.toys)}
+        own = dict(toy=list(self.toys), pattern=list(self.patterns))
         return [
-            toybox.sample(rng, split, **toys | self._count(rng) | choices)
+            toybox.sample(rng, split, **own | self._count(rng) | choices)
             for _ in range(n)
         ]
 
@@ -32,8 +33,8 @@ class World:
         return {} if self.most == 3 else {"things": 1 + int(rng.random() * self.most)}
 
 
-WHOLE = World(tuple(toybox.ATTRIBUTES["toy"]), most=3)
-SMALL = World(tuple(toybox.SHAPES), most=2)
+WHOLE = World(*(tuple(toybox.ATTRIBUTES[x]) for x in ("toy", "pattern")), most=3)
+SMALL = World(tuple(toybox.SHAPES), ("plain",), most=2)
 
 
 def numpy_rng(generator: torch.Generator) -> np.random.Generator:

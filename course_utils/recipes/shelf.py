@@ -37,7 +37,10 @@ def follow(run: Iterator[State], work: Path, every: int = 50) -> nn.Module:
                 row = (state.step, f"{total / every:.4f}", f"{seconds:.1f}")
                 csv.writer(file, lineterminator="\n").writerow(row)
                 file.flush()
-                print(f"step {row[0]:>6}  loss {row[1]}  {row[2]} s")
+                print(
+                    f"{work.name}: step {row[0]:>6}  loss {row[1]}  {row[2]} s",
+                    flush=True,
+                )
             total = 0.0 if state.step % every == 0 else total
     return state.ema if first else sys.exit()
 

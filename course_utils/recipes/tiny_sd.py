@@ -2,8 +2,10 @@
 
 import functools
 import json
+import multiprocessing
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
@@ -11,7 +13,7 @@ from accelerate import PartialState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from course_utils import bench, oracle, toybox, training
+from course_utils import bench, oracle, session, toybox, training
 from course_utils.recipes import muon, readers, shelf, text, vae
 from course_utils.recipes.progress import attribute_scores, observed
 from course_utils.recipes.scenes import SMALL, WHOLE, World, captions, numpy_rng
@@ -73,9 +75,9 @@ def tiny_sd(
     if without not in ("", *HELPS):
         raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
     world, enough = (SMALL, 2400) if small else (WHOLE, 14_000)
-    parts = functools.partial(part, work.parent, steps=steps, seed=seed, small=small)
-    loaded = load_parts(parts("vae"), parts("text"), parts("eye"))
-    net, tokenizer, encoder, looker = loaded
+    parts = train_parts(work.parent, steps=steps, seed=seed, small=small)
+    net, tokenizer, encoder, looker = load_parts(*(parts[name] for name in PARTS))
+    torch.set_num_threads(session.threads(share=1))
     torch.manual_seed(seed)
     steps = steps or enough
     model = Trunk(build_unet(), encoder, looker.ground.in_features)
@@ -110,7 +112,7 @@ def tiny_sd(
     n = 250 if steps >= 500 else 2
     scores = attribute_scores(functools.partial(bench.generated, pipe), world, n)
     save(pipe, folder)
-    shutil.copytree(parts("eye"), folder / "eye", dirs_exist_ok=True)
+    shutil.copytree(parts["eye"], folder / "eye", dirs_exist_ok=True)
     toys = len(world.toys)
     facts = dict(n=n, rows=_rows(scores), toys=toys, most=world.most, steps=steps)
     facts |= dict(batch=batch, lr=lr, seed=seed, option=" --small" if small else "")
@@ -119,13 +121,29 @@ def tiny_sd(
     shelf.write_card(folder, work, CARD.format(**facts))
 
 
-def part(root: Path, name: str, **options: object) -> Path:
-    """The folder of one of the PARTS, trained now if it is not there."""
+def train_parts(root: Path, **options: object) -> dict[str, Path]:
+    """The folders of the PARTS; those that are not there are trained now.
+
+    Two at a time, one thread each: for networks this small, two threads at one training
+    are hardly faster than one.
+    """
+    folders = {name: root / name / "weights" for name in PARTS}
+    missing = [name for name, folder in folders.items() if not folder.exists()]
+    if missing and PartialState().num_processes > 1:
+        raise ValueError(f"train its parts first, alone: {', '.join(missing)}")
+    if missing:
+        print(f"first its parts: {', '.join(missing)}")
+        fresh = multiprocessing.get_context("spawn")  # a fork would share torch's locks
+        with ProcessPoolExecutor(2, fresh, torch.set_num_threads, (1,)) as pool:
+            done = [pool.submit(part, name, root, **options) for name in missing]
+            [future.result() for future in done]
+    return folders
+
+
+def part(name: str, root: Path, **options: object) -> Path:
+    """Train one of the PARTS if it is not there; return its folder."""
     folder = root / name / "weights"
     if not folder.exists():
-        if PartialState().num_processes > 1:
-            raise ValueError(f"{folder} is missing: train its {name} first, alone")
-        print(f"first its {name}:")
         PARTS[name](folder, root / name, **options)
     return folder
 

@@ -165,7 +165,7 @@ def the_vae(root: Path, **options: object) -> nn.Module:
     try:
         place = models.path("tiny") / "vae"
     except ValueError:
-        place = tiny_sd.part(root, "vae", **options)
+        place = tiny_sd.part("vae", root, **options)
     return AutoencoderKL.from_pretrained(place).float().requires_grad_(False)
 
 
