@@ -8,6 +8,7 @@ import torch
 from course_utils import models, session
 from course_utils.recipes import (
     clip,
+    helps,
     judges,
     readers,
     silhouette,
@@ -28,6 +29,7 @@ RECIPES: dict[str, Callable[..., None]] = {
     "vae": vae.vae,
     "text": text.text_encoder,
     "tiny-sd": tiny_sd.tiny_sd,
+    "small": helps.helps,
     "tiny-gan": trilemma.tiny_gan,
     "tiny-vae": trilemma.tiny_vae,
     "trilemma": walks.draw_sheets,

@@ -38,28 +38,37 @@ def attribute_scores(
 def observed(
     run: Iterator[State], draws: Callable, world: World, work: Path, every: int
 ) -> Iterator[State]:
-    """Pass the states on; at minutes 1, 2, 5, 10 and so on draw a sheet and examine."""
+    """Pass the states on; draw a sheet and examine at minutes 1, 2, 5, 10 and so on.
+
+    And at the end. The minutes that this takes count, too.
+    """
     log = work / "progress.jsonl"
     rows = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     before = json.loads(rows[-1])["minutes"] if rows else 0.0
     marks = [m for m in (1, 2, 5, 10, *range(20, 6000, every)) if m > before]
     rng = numpy_rng(torch.Generator().manual_seed(7))
     prompts = [scene.caption for scene in world.scenes(64, rng, "test")]
-    start = time.monotonic()
+    start, last = time.monotonic(), None
+
+    def look(state: State, minutes: float) -> int:
+        ready = draws(state.ema)
+        save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
+        row = dict(minutes=round(minutes, 2), step=state.step)
+        row |= dict(loss=round(state.loss, 4)) | attribute_scores(ready, world, 48)
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        _write_page(work)
+        print(f"{row}: look at {work / 'index.html'}", flush=True)
+        return state.step
+
     for state in run:
         minutes = before + (time.monotonic() - start) / 60
         if minutes >= marks[0]:
             marks = [m for m in marks if m > minutes]
-            ready = draws(state.ema)
-            name = f"sheet-{round(minutes):04d}-minutes.png"
-            save_sheet(work / name, ready(prompts))
-            row = dict(minutes=round(minutes, 2), step=state.step)
-            row |= dict(loss=round(state.loss, 4)) | attribute_scores(ready, world, 48)
-            with open(log, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            _write_page(work)
-            print(f"{row}: look at {work / 'index.html'}")
+            last = look(state, minutes)
         yield state
+    if last != state.step:
+        look(state, before + (time.monotonic() - start) / 60)
 
 
 def _write_page(work: Path) -> None:
