@@ -10,6 +10,8 @@ from course_utils.recipes import (
     clip,
     helps,
     judges,
+    parts,
+    pixels,
     readers,
     silhouette,
     text,
@@ -29,13 +31,14 @@ RECIPES: dict[str, Callable[..., None]] = {
     "vae": vae.vae,
     "text": text.text_encoder,
     "tiny-sd": tiny_sd.tiny_sd,
+    "tiny-pixel": pixels.tiny_pixel,
     "small": helps.helps,
     "tiny-gan": trilemma.tiny_gan,
     "tiny-vae": trilemma.tiny_vae,
     "trilemma": walks.draw_sheets,
 }
 NAMES = tuple(RECIPES)
-CAN_BE_SMALL = (*tiny_sd.PARTS, "tiny-sd")
+CAN_BE_SMALL = (*parts.PARTS, "tiny-sd")
 
 
 def train(
@@ -65,7 +68,7 @@ def train(
         raise ValueError(f"without is for tiny-sd, not for {name!r}")
     place = Path(work) / ("small" if small else "") / name
     place = place.with_name(f"{name}-without-{without}") if without else place
-    ships = not (small or without or name in tiny_sd.PARTS)
+    ships = not (small or without or name in parts.PARTS)
     folder = models.WEIGHTS / name if ships else place / "weights"
     folder = Path(into) if into else folder
     options = {"small": True} if small else {}

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import gan, models, toybox, training
-from course_utils.recipes import shelf, tiny_sd
+from course_utils.recipes import parts, shelf
 from course_utils.recipes.scenes import SMALL
 
 Z = 32
@@ -165,7 +165,7 @@ def the_vae(root: Path, **options: object) -> nn.Module:
     try:
         place = models.path("tiny") / "vae"
     except ValueError:
-        place = tiny_sd.part("vae", root, **options)
+        place = parts.part("vae", root, **options)
     return AutoencoderKL.from_pretrained(place).float().requires_grad_(False)
 
 

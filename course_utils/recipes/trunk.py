@@ -47,21 +47,31 @@ def build_unet() -> nn.Module:
 class Trunk(nn.Module):
     """What is trained: the UNet, the text encoder, and a head that is thrown away."""
 
-    def __init__(self, unet: nn.Module, encoder: nn.Module, channels: int):
-        """`channels` are those of the eye's maps."""
+    def __init__(
+        self, unet: nn.Module, encoder: nn.Module | None, channels: int, floor: int = 1
+    ):
+        """Align the UNet's `floor`, where it is 8x8, with the eye's maps of `channels`.
+
+        Without an encoder the model is told vectors of words, not tokens.
+        """
         super().__init__()
         self.unet, self.text, self.inside = unet, encoder, None
-        layers = nn.Conv2d(96, 256, 1), nn.SiLU(), nn.Conv2d(256, channels, 1)
-        self.head = nn.Sequential(*layers)
-        unet.down_blocks[1].attentions[0].register_forward_hook(self._keep)
+        block = unet.down_blocks[floor].attentions[0]
+        layers = nn.Conv2d(block.in_channels, 256, 1), nn.Conv2d(256, channels, 1)
+        self.head = nn.Sequential(layers[0], nn.SiLU(), layers[1])
+        block.register_forward_hook(self._keep)
 
     def _keep(self, module: nn.Module, inputs: tuple, output: tuple) -> None:
         self.inside = output[0]  # (B, 96, 8, 8), on the way down
 
-    def forward(self, x_t: Tensor, t: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict v (B, 4, 16, 16), and what the eye sees (B, channels, 8, 8)."""
-        words = self.text(tokens).last_hidden_state  # (B, tokens, 128)
-        v = self.unet(x_t, t, words).sample
+    def forward(self, x_t: Tensor, t: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict v, of the shape of x_t, and what the eye sees (B, channels, 8, 8).
+
+        words: tokens (B, length), or with no encoder of its own (B, length, 128).
+        """
+        if self.text is not None:
+            words = self.text(words).last_hidden_state
+        v = self.unet(x_t, t, words).sample[:, : x_t.shape[1]]
         return v, self.head(self.inside)
 
 
@@ -99,18 +109,18 @@ def trunk_loss(
     x0: Tensor,
     noise: Tensor,
     t: Tensor,
-    tokens: Tensor,
+    words: Tensor,
     seen: Tensor,
     align: float = 0.5,
 ) -> Tensor:
     """The error of v, and `align` times 1 - cosine between our features and `seen`.
 
-    x0, noise (B, 4, 16, 16); t (B,), from draw_steps, so that the weight is in it;
-    tokens (B, length); seen (B, channels, 8, 8).
+    x0, noise (B, C, H, W); t (B,), from draw_steps, so that the weight is in it;
+    words as the model wants them; seen (B, channels, 8, 8).
     """
     x_t = diffusion.add_noise(x0, noise, t, SCHEDULE)
     with torch.autocast(x0.device.type, torch.bfloat16, half_is_faster(x0.device)):
-        v, features = model(x_t, t, tokens)
+        v, features = model(x_t, t, words)
     denoising = F.mse_loss(v.float(), diffusion.velocity(x0, noise, t, SCHEDULE))
     alignment = F.cosine_similarity(features.float(), seen.float(), dim=1).mean()
     return MEAN_WEIGHT * denoising + align * (1 - alignment)

@@ -1,0 +1,69 @@
+"""What the miniature Stable Diffusion is made of before its UNet learns."""
+
+import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from course_utils import oracle, toybox
+from course_utils.recipes import readers, text, vae
+
+PARTS = {"vae": vae.vae, "text": text.text_encoder, "eye": readers.eye}
+
+
+def train_parts(root: Path, **options: object) -> dict[str, Path]:
+    """The folders of the PARTS; those that are not there are trained now.
+
+    Two at a time, one thread each: for networks this small, two threads at one training
+    are hardly faster than one.
+    """
+    folders = {name: root / name / "weights" for name in PARTS}
+    missing = [name for name, folder in folders.items() if not folder.exists()]
+    if missing and PartialState().num_processes > 1:
+        raise ValueError(f"train its parts first, alone: {', '.join(missing)}")
+    if missing:
+        print(f"first its parts: {', '.join(missing)}")
+        fresh = multiprocessing.get_context("spawn")  # a fork would share torch's locks
+        with ProcessPoolExecutor(2, fresh, torch.set_num_threads, (1,)) as pool:
+            done = [pool.submit(part, name, root, **options) for name in missing]
+            [future.result() for future in done]
+    return folders
+
+
+def part(name: str, root: Path, **options: object) -> Path:
+    """Train one of the PARTS if it is not there; return its folder."""
+    folder = root / name / "weights"
+    if not folder.exists():
+        PARTS[name](folder, root / name, **options)
+    return folder
+
+
+def load_parts(vae_at: Path, text_at: Path, eye_at: Path) -> tuple:
+    """The VAE, the tokenizer, the text encoder and the eye."""
+    from diffusers import AutoencoderKL
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    net = AutoencoderKL.from_pretrained(vae_at).requires_grad_(False)
+    tokenizer = CLIPTokenizer.from_pretrained(text_at / "tokenizer")
+    encoder = CLIPTextModel.from_pretrained(text_at / "text_encoder")
+    return net, tokenizer, encoder, load_eye(eye_at)
+
+
+def load_eye(folder: Path) -> oracle.Reader:
+    """The eye, frozen; a shipped tiny-sd has it in its folder "eye"."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    looker = oracle.make_reader(load_file(folder / "model.safetensors"), config)
+    return looker.to(memory_format=torch.channels_last)  # faster
+
+
+@torch.no_grad()
+def encoded(net: nn.Module, looker: nn.Module, scenes: list) -> tuple[Tensor, Tensor]:
+    """Latents (B, 4, 16, 16) and the eye's maps (B, C, 8, 8), in half precision."""
+    images = toybox.render(scenes).to(net.device)
+    latents = net.encode(images).latent_dist.mode() * net.config.scaling_factor
+    return latents.half(), looker.maps(images).half()
