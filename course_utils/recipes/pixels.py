@@ -1,4 +1,4 @@
-"""tiny-pixel: the toybox draw_pixels in pixels, for illusions and to compare with latents.
+"""tiny-pixel: the toybox drawn in pixels, for illusions and to compare with latents.
 
 The recipe of the miniature Stable Diffusion without its VAE, in 32x32 pixels: a latent
 cannot be flipped or turned as a picture can. Its text encoder is that of tiny, frozen.
@@ -33,7 +33,7 @@ loads it: `IFPipeline.from_pretrained(folder)(prompt, guidance_scale=3)`.
 
 Read by the oracle after enlarging to 64x64, DPM-Solver++, 20 steps, guidance 3.
 
-- **Data** the toybox, split "train", draw_pixels as it is used.
+- **Data** the toybox, split "train", drawn as it is used.
 - **Parts** UNet2DConditionModel (32, 64, 96, 128), predicts v; of its six outputs three
   are not used (IFPipeline expects a variance there). CLIPTextModel and CLIPTokenizer
   are those of tiny-sd, for up to 77 tokens.
