@@ -70,7 +70,7 @@ def tiny_sd(
     """
     if without not in ("", *HELPS):
         raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
-    world, enough = (SMALL, 2400) if small else (WHOLE, 14_000)
+    world, enough = (SMALL, 2400) if small else (WHOLE, 8000)
     parts = train_parts(work.parent, steps=steps, seed=seed, small=small)
     net, tokenizer, encoder, looker = load_parts(*(parts[name] for name in PARTS))
     device = PartialState().device
@@ -80,7 +80,7 @@ def tiny_sd(
     steps = steps or enough
     model = Trunk(build_unet(), encoder, looker.ground.in_features)
     model = model.to(memory_format=torch.channels_last)
-    model = faster(model) if steps > 10_000 else model
+    model = faster(model) if steps > 5000 else model
     weights = step_weights(SCHEDULE)
     weights = torch.ones_like(weights) if without == "weighting" else weights
     matrices = functools.partial(muon.groups, muon=without != "muon")
@@ -97,7 +97,7 @@ def tiny_sd(
         ),
         functools.partial(trunk_loss, align=0.0 if without == "alignment" else 0.5),
         steps=steps,
-        ema=0.999 if steps > 10_000 else 0.998,
+        ema=0.999 if steps > 5000 else 0.998,
         seed=seed,
         optimizer=muon.Muon(
             matrices(nn.ModuleList([model.unet, model.head]), lr)
