@@ -1,11 +1,13 @@
-"""What does a picture cost? Seconds, and calls of a network."""
+"""What does a picture cost? Seconds, network calls, and memory to learn from it."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
 
 def seconds_per_image(
@@ -55,3 +57,24 @@ def calls(net: nn.Module) -> Iterator[Count]:
         yield count
     finally:
         handle.remove()
+
+
+def kept_bytes(net: nn.Module, *inputs: object) -> int:
+    """Bytes that a forward pass, net(*inputs), keeps for its backward pass.
+
+    The activations, and so the memory that training needs besides weights, gradients
+    and the optimizer's state. It grows with the batch: divide by its size.
+    """
+    own = {p.untyped_storage().data_ptr() for p in net.parameters()}
+    kept = {}  # what many layers need is kept only once
+
+    def keep(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return x
+
+    with torch.enable_grad(), saved_tensors_hooks(keep, lambda x: x):
+        result = net(*inputs)  # held, so that no storage is given away and used again
+    del result
+    return sum(kept.values())

@@ -9,7 +9,7 @@ puts real pictures (the best that can be hoped for) and static (the worst) besid
     the toybox         attribute_accuracy, tuples
     pairs              psnr, ssim, iou
     with words         clip_score, clip_directional, clip_retrieval
-    cost               seconds_per_image, calls
+    cost               seconds_per_image, calls, kept_bytes
     who looks          judge
 
 Their homes: distances, bounds, judging, asked, fidelity, clip, cost.
@@ -23,6 +23,7 @@ from course_utils.clip import clip_directional as clip_directional
 from course_utils.clip import clip_retrieval as clip_retrieval
 from course_utils.clip import clip_score as clip_score
 from course_utils.cost import calls as calls
+from course_utils.cost import kept_bytes as kept_bytes
 from course_utils.cost import seconds_per_image as seconds_per_image
 from course_utils.distances import classes_covered as classes_covered
 from course_utils.distances import fid as fid

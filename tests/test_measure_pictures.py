@@ -224,3 +224,12 @@ def test_only_modules_can_be_counted():
     with pytest.raises(ValueError, match="a torch module, not function"):
         with measure.calls(lambda x: x):
             pass
+
+
+def test_kept_bytes_are_the_activations_and_not_the_weights():
+    net = nn.Sequential(nn.Linear(8, 16), nn.Sigmoid(), nn.Linear(16, 4))
+    x = torch.randn(5, 8)
+    assert measure.kept_bytes(net, x) == 4 * (x.numel() + 5 * 16)  # not the last 5 * 4
+    assert measure.kept_bytes(net, torch.cat([x, x])) == 8 * (x.numel() + 5 * 16)
+    with torch.no_grad():  # whoever asks: it is about learning
+        assert measure.kept_bytes(net, x) == 4 * (x.numel() + 5 * 16)

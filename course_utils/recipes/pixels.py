@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils import models, oracle, session, toybox, training
+from course_utils import models, oracle, session, toybox
 from course_utils.recipes import muon, parts, shelf, text, tiny_sd, trunk
-from course_utils.recipes.progress import attribute_scores, observed
+from course_utils.recipes.progress import attribute_scores
 from course_utils.recipes.scenes import WHOLE
 
 SIDE = 32
@@ -156,29 +156,23 @@ def tiny_pixel(
     def listen(said: list[str]) -> Tensor:
         return voice.encode_prompt(said, False)[0]
 
-    run = training.train(
-        model,
-        tiny_sd.trunk_batch(
-            functools.partial(looked_at, looker),
-            listen,
-            WHOLE,
-            batch,
-            min(20_480, steps * batch),
-            trunk.step_weights(trunk.SCHEDULE),
-        ),
-        trunk.trunk_loss,
-        steps=steps,
-        seed=seed,
-        optimizer=muon.Muon(muon.groups(model, lr)),
-        save_to=work / "state.safetensors",
+    batches = tiny_sd.trunk_batch(
+        functools.partial(looked_at, looker),
+        listen,
+        WHOLE,
+        batch,
+        min(20_480, steps * batch),
+        trunk.step_weights(trunk.SCHEDULE),
     )
 
     def draws(model: nn.Module, steps: int = 10) -> Callable:
         pipe = pixel_pipeline(model.unet, encoder, tokenizer)
         return functools.partial(draw_pixels, pipe, steps=steps)
 
-    run = observed(run, draws, WHOLE, work, every=30)
-    model = shelf.follow(run, work, every=100).cpu()
+    groups = muon.groups(model, lr)
+    model = tiny_sd.grown(
+        model, batches, groups, draws, WHOLE, work, steps=steps, seed=seed
+    )
     n = 250 if steps >= 500 else 2
     scores = attribute_scores(draws(model, 20), WHOLE, n)
     pipe = pixel_pipeline(model.unet.half(), encoder.half(), tokenizer)

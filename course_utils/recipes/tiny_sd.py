@@ -84,26 +84,13 @@ def tiny_sd(
     weights = step_weights(SCHEDULE)
     weights = torch.ones_like(weights) if without == "weighting" else weights
     matrices = functools.partial(muon.groups, muon=without != "muon")
-    pictures = min(10_240 if small else 20_480, steps * batch)
-    run = training.train(
-        model,
-        trunk_batch(
-            functools.partial(encoded, net, looker),
-            functools.partial(text.tokenise, tokenizer),
-            world,
-            batch,
-            pictures,
-            weights,
-        ),
-        functools.partial(trunk_loss, align=0.0 if without == "alignment" else 0.5),
-        steps=steps,
-        ema=0.999 if steps > 5000 else 0.998,
-        seed=seed,
-        optimizer=muon.Muon(
-            matrices(nn.ModuleList([model.unet, model.head]), lr)
-            + matrices(model.text, 0.3 * lr)
-        ),
-        save_to=work / "state.safetensors",
+    batches = trunk_batch(
+        functools.partial(encoded, net, looker),
+        functools.partial(text.tokenise, tokenizer),
+        world,
+        batch,
+        min(10_240 if small else 20_480, steps * batch),
+        weights,
     )
 
     def draws(trunk: nn.Module) -> Callable:
@@ -111,8 +98,19 @@ def tiny_sd(
             bench.generated, pipeline(trunk, net, tokenizer), steps=10
         )
 
-    run = observed(run, draws, world, work, every=10 if small else 30)
-    trunk = shelf.follow(run, work, every=100).cpu()
+    trunk = grown(
+        model,
+        batches,
+        matrices(nn.ModuleList([model.unet, model.head]), lr)
+        + matrices(model.text, 0.3 * lr),
+        draws,
+        world,
+        work,
+        steps=steps,
+        seed=seed,
+        align=0.0 if without == "alignment" else 0.5,
+        every=10 if small else 30,
+    )
     pipe = pipeline(trunk, net.cpu(), tokenizer)
     n = 250 if steps >= 500 else 2
     scores = attribute_scores(functools.partial(bench.generated, pipe), world, n)
@@ -124,6 +122,37 @@ def tiny_sd(
     if (work / "progress.jsonl").exists():
         shutil.copy(work / "progress.jsonl", folder)
     shelf.write_card(folder, work, CARD.format(**facts))
+
+
+def grown(
+    model: nn.Module,
+    batches: training.Batch,
+    groups: list[dict],
+    draws: Callable,
+    world: World,
+    work: Path,
+    *,
+    steps: int,
+    seed: int,
+    align: float = 0.5,
+    every: int = 30,
+) -> nn.Module:
+    """Train a Trunk and watch it in `world` as it learns; return its averaged weights.
+
+    groups are muon.groups; draws(model) is a function of captions; every, in minutes.
+    """
+    run = training.train(
+        model,
+        batches,
+        functools.partial(trunk_loss, align=align),
+        steps=steps,
+        ema=0.999 if steps > 5000 else 0.998,
+        seed=seed,
+        optimizer=muon.Muon(groups),
+        save_to=work / "state.safetensors",
+    )
+    run = observed(run, draws, world, work, every)
+    return shelf.follow(run, work, every=100).cpu()
 
 
 def trunk_batch(

@@ -1,0 +1,94 @@
+"""The shipped miniature Stable Diffusion: what it promises."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils import bench, measure, models, toybox
+
+PROMPT = "a big red star in the middle on the grass"
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    found = models.load("text-to-image", "tiny")
+    found.set_progress_bar_config(disable=True)
+    return found
+
+
+def in_a_fresh_process(code: str, *arguments) -> None:
+    """Run code that knows diffusers and not the course."""
+    code += "\nimport sys; assert 'course_utils' not in sys.modules"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()[-500:]
+
+
+def test_plain_diffusers_draws_the_same_picture(pipe, tmp_path):
+    in_a_fresh_process(
+        "import sys, numpy, torch; from diffusers import StableDiffusionPipeline\n"
+        "pipe = StableDiffusionPipeline.from_pretrained(sys.argv[1])\n"
+        "g = torch.Generator().manual_seed(3)\n"
+        f"image = pipe({PROMPT!r}, num_inference_steps=5, generator=g,"
+        " guidance_scale=3, output_type='np').images\n"
+        "numpy.save(sys.argv[2], image)",
+        models.path("tiny"),
+        tmp_path / "image.npy",
+    )
+    theirs = torch.from_numpy(np.load(tmp_path / "image.npy")).permute(0, 3, 1, 2)
+    ours = bench.generated(pipe, [PROMPT], steps=5, seed=3)
+    torch.testing.assert_close(theirs * 2 - 1, ours, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "kind, more",
+    [
+        ("StableDiffusionImg2ImgPipeline", "strength=0.5"),
+        (
+            "StableDiffusionInpaintPipeline",
+            "mask_image=image.convert('L'), width=64, height=64",
+        ),
+    ],
+)
+def test_its_sisters_load_it_as_it_is(kind, more):
+    in_a_fresh_process(
+        f"import sys; from PIL import Image; from diffusers import {kind} as Kind\n"
+        "image = Image.new('RGB', (64, 64), 'white')\n"
+        "pipe = Kind.from_pretrained(sys.argv[1])\n"
+        f"drawn = pipe({PROMPT!r}, image=image, num_inference_steps=4, {more})\n"
+        "assert drawn.images[0].size == (64, 64)",
+        models.path("tiny"),
+    )
+
+
+def test_it_draws_what_the_caption_says(pipe):
+    scenes = bench.scenes_for("one_toy", 32, seed=5)
+    images = bench.generated(pipe, [scene.caption for scene in scenes], steps=10)
+    found = bench.grades(images, scenes)
+    assert found["all"] > 0.8, found  # 500 captions are `course bench tiny`'s matter
+    assert bench.grades(images.roll(1, 0), scenes)["all"] < 0.1  # and so not by luck
+
+
+def test_its_vae_keeps_pictures(pipe):
+    rng = np.random.default_rng(5)
+    images = toybox.render([toybox.sample(rng, "test") for _ in range(50)])
+    again = bench.round_trip(pipe.vae, images)
+    assert measure.psnr(again, images).mean() > 33.5  # 34 on 500; 50 vary
+
+
+def test_its_latents_have_variance_one(pipe):
+    rng = np.random.default_rng(6)
+    images = toybox.render([toybox.sample(rng, "train") for _ in range(100)])
+    with torch.no_grad():
+        latents = pipe.vae.encode(images).latent_dist.mode()
+    assert pipe.vae.config.scaling_factor == 1
+    assert 0.9 < latents.std() < 1.1
+
+
+def test_it_weighs_less_than_20_megabytes():
+    nets = [f"{name}/*.safetensors" for name in ("vae", "text_encoder", "unet")]
+    files = [file for name in nets for file in models.path("tiny").glob(name)]
+    assert len(files) == 3 and sum(f.stat().st_size for f in files) <= 20e6
