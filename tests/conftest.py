@@ -1,4 +1,7 @@
-"""A small lesson to try things on."""
+"""A small lesson to try things on, and a process that does not know the course."""
+
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -24,3 +27,16 @@ def notebook(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def in_a_fresh_process():
+    """A function that runs code, with arguments, where nobody imports course_utils."""
+
+    def run(code: str, *arguments) -> None:
+        code += "\nimport sys; assert 'course_utils' not in sys.modules"
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()[-800:]
+
+    return run

@@ -1,8 +1,5 @@
 """The shipped miniature Stable Diffusion: what it promises."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -19,15 +16,7 @@ def pipe():
     return found
 
 
-def in_a_fresh_process(code: str, *arguments) -> None:
-    """Run code that knows diffusers and not the course."""
-    code += "\nimport sys; assert 'course_utils' not in sys.modules"
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()[-500:]
-
-
-def test_plain_diffusers_draws_the_same_picture(pipe, tmp_path):
+def test_plain_diffusers_draws_the_same_picture(pipe, tmp_path, in_a_fresh_process):
     in_a_fresh_process(
         "import sys, numpy, torch; from diffusers import StableDiffusionPipeline\n"
         "pipe = StableDiffusionPipeline.from_pretrained(sys.argv[1])\n"
@@ -53,7 +42,7 @@ def test_plain_diffusers_draws_the_same_picture(pipe, tmp_path):
         ),
     ],
 )
-def test_its_sisters_load_it_as_it_is(kind, more):
+def test_its_sisters_load_it_as_it_is(kind, more, in_a_fresh_process):
     in_a_fresh_process(
         f"import sys; from PIL import Image; from diffusers import {kind} as Kind\n"
         "image = Image.new('RGB', (64, 64), 'white')\n"
