@@ -108,6 +108,14 @@ def test_a_plot_is_a_png_and_heavy_photographs_are_a_jpeg(page):
         assert len(base64.b64decode(next(iter(data.values())))) < 125_000
 
 
+def test_a_logarithmic_axis_names_its_points_and_no_others():
+    fig = show.draw_curve([2, 4, 8], LINE, log="x")
+    fig.canvas.draw()
+    ticks = fig.axes[0].xaxis
+    assert [t.get_text() for t in ticks.get_ticklabels()] == ["2", "4", "8"]
+    assert not any(t.get_text() for t in ticks.get_ticklabels(minor=True))
+
+
 def test_samples_that_overshoot_are_clipped():
     loud = torch.tensor([-4.0, -1.0, 1.0, 4.0]).view(1, 1, 2, 2)
     assert pixels.pixels(loud)[0, :, :, 0].tolist() == [[0, 0], [255, 255]]

@@ -57,6 +57,7 @@ def draw_curve(
         getattr(ax, f"{name}axis").set_major_formatter(lambda value, _: f"{value:g}")
     if len(x) <= 9:
         ax.set_xticks(x)
+        ax.xaxis.set_minor_formatter("")  # a logarithmic axis would add its own
     ax.margins(y=0.06)
     ax.set_xlabel(xlabel)
     ax.set_title(ylabel, loc="left", size=9.5, color=SOFT)
