@@ -42,7 +42,7 @@ def text_to_image(
     """
     if n < 2:
         raise ValueError(f"n={n} must be at least 2: the floor needs another picture")
-    torch.set_num_threads(session.threads())
+    torch.set_num_threads(session.threads(share=1))
     pipe = models.load("text-to-image", model).to(session.device)
     pipe.set_progress_bar_config(disable=True)
     name, rows = Path(model).name, []
