@@ -65,7 +65,7 @@ def test_its_vae_keeps_pictures(pipe):
     rng = np.random.default_rng(5)
     images = toybox.render([toybox.sample(rng, "test") for _ in range(50)])
     again = bench.round_trip(pipe.vae, images)
-    assert measure.psnr(again, images).mean() > 33.5  # 34 on 500; 50 vary
+    assert measure.psnr(again, images).mean() >= 34
 
 
 def test_its_latents_have_variance_one(pipe):

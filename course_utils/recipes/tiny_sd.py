@@ -45,7 +45,7 @@ Read by the oracle, DPM-Solver++, 20 steps, guidance 3.
   CLIPTokenizer (the toybox's words), UNet2DConditionModel (64, 96, 128).
 - **Training** {steps} steps of {batch} pictures, v-prediction, betas 1e-4 to 0.02, Muon
   at {lr}, seed {seed}, captions dropped in one of ten, averaged weights.
-- **Cost** COST.
+- **Cost** COST; for the UNet, after its parts.
 - **Repeat it** `course train tiny-sd{option}` (course_utils/recipes/tiny_sd.py).
 - **On disk** safetensors in half precision; progress.jsonl is what it could do when.
 - **Licence** Apache-2.0, as the course.
