@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from course_utils import oracle, recipes, schedules, toybox, training
-from course_utils.recipes import muon, progress, text, trunk, vae
+from course_utils.recipes import muon, progress, text, tiny_sd, trunk, vae
 from course_utils.recipes.scenes import SMALL, WHOLE, captions, numpy_rng, worn
 
 
@@ -80,6 +80,13 @@ def test_worlds_keep_to_their_toys():
     assert {len(s.things) for s in some} == {1, 2}
     three = WHOLE.scenes(50, np.random.default_rng(0), things=3)
     assert {len(s.things) for s in three} == {3}
+
+
+def test_a_fifth_of_the_practice_are_small_faces_if_the_world_has_any():
+    some = WHOLE.practice(500, np.random.default_rng(0))
+    small = [all(t.mood and t.size == "small" for t in s.things) for s in some]
+    assert len(some) == 500 and all(small[:100]) and sum(small[100:]) < 40
+    assert len(SMALL.practice(50, np.random.default_rng(0))) == 50
 
 
 def test_scenes_depend_on_nothing_but_the_generator():
@@ -281,6 +288,19 @@ def test_the_averaged_weights_keep_their_own_features(tokenizer):
         v, seen = average(x_t, t, text.tokenise(tokenizer, [""]))
     assert v.shape == (1, 4, 16, 16) and seen.shape == (1, 6, 8, 8)
     assert model.inside is None and average.inside is not None
+
+
+def test_a_small_run_is_the_one_with_all_helps(tried, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiny_sd, "HELPS", ("muon",))
+    before = (tried.parent / "progress.jsonl").read_text()
+    folder = recipes.train(
+        "small", into=tmp_path, work=tried.parent.parent.parent, steps=3
+    )
+    assert (folder / "all.jsonl").read_text() == before  # it was not trained anew
+    without = json.loads((folder / "without-muon.jsonl").read_text())
+    assert without["step"] == 3 and without["loss"] != json.loads(before)["loss"]
+    assert "3 steps" in (folder / "README.md").read_text()
+    assert list(folder.glob("sheet-*.png"))
 
 
 def test_the_small_world_is_for_the_trunk_only():

@@ -3,6 +3,7 @@
 Lesson 09 reads what this leaves behind.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -23,21 +24,22 @@ the one with all.
 
 
 def helps(folder: Path, work: Path, *, steps: int | None = None, seed: int = 0) -> None:
-    """Train the four small models, and keep their logs."""
-    steps = steps or 1200
-    root = work.parent / "small"  # beside the parts that all four share
+    """Train the four small models, those that are not there yet, and keep their logs."""
     folder.mkdir(parents=True, exist_ok=True)
     for without in ("", *tiny_sd.HELPS):
-        name = f"without-{without}" if without else "all"
-        place = root / f"{name}-{steps}"
+        end = f"-without-{without}" if without else ""
+        place = work.parent / "small" / f"tiny-sd{end}"  # where --small puts it, too
         if not (place / "weights" / "model_index.json").exists():
-            print(f"{name}: {steps} steps")
+            print(f"{place.name}:")
             options = dict(steps=steps, seed=seed, small=True, without=without)
             tiny_sd.tiny_sd(place / "weights", place, **options)
-        shutil.copy(place / "progress.jsonl", folder / f"{name}.jsonl")
-    for sheet in sorted((root / f"all-{steps}").glob("sheet-*.png")):
+        shutil.copy(place / "progress.jsonl", folder / f"{end[1:] or 'all'}.jsonl")
+    for sheet in sorted((work.parent / "small" / "tiny-sd").glob("sheet-*.png")):
         small = Image.open(sheet)
         small = small.resize((small.width // 2, small.height // 2), Image.NEAREST)
         small.save(folder / f"sheet-{sheet.stem.split('-')[1]}.png", optimize=True)
-    text = CARD.format(steps=steps, helps=", ".join(tiny_sd.HELPS))
-    (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
+    last = (folder / "all.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+    facts = dict(steps=json.loads(last)["step"], helps=", ".join(tiny_sd.HELPS))
+    (folder / "README.md").write_text(
+        CARD.format(**facts), encoding="utf-8", newline="\n"
+    )

@@ -70,7 +70,7 @@ def tiny_sd(
     """
     if without not in ("", *HELPS):
         raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
-    world, enough = (SMALL, 2400) if small else (WHOLE, 8000)
+    world, enough = (SMALL, 1300) if small else (WHOLE, 11_000)
     parts = train_parts(work.parent, steps=steps, seed=seed, small=small)
     net, tokenizer, encoder, looker = load_parts(*(parts[name] for name in PARTS))
     device = PartialState().device
@@ -170,7 +170,7 @@ def trunk_batch(
     @functools.lru_cache(maxsize=1)
     def chapter(number: int) -> tuple:
         rng = numpy_rng(torch.Generator().manual_seed(number))
-        scenes = world.scenes(pictures, rng)
+        scenes = world.practice(pictures, rng)
         pairs = [encode(scenes[i : i + 128]) for i in range(0, pictures, 128)]
         return scenes, *map(torch.cat, zip(*pairs, strict=True))
 

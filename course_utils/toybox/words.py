@@ -139,15 +139,16 @@ def _framed(text: str, ground: str | None, rng, number: int) -> str:
     return f"{text}{', ' if where and ',' in text else ' '}{where}".strip()
 
 
-def describe(scene: Scene, rng: np.random.Generator) -> str:
+def describe(scene: Scene, rng: np.random.Generator, keep: float = 0.75) -> str:
     """The scene in varied wording, attributes left out at random.
 
+    keep is about the share of them that stays: the lower, the shorter the caption.
     `parse` gives back exactly what it says.
     """
-    return say(leave_out(scene.attributes, rng), rng)
+    return say(leave_out(scene.attributes, rng, keep), rng)
 
 
-def leave_out(said: dict, rng: np.random.Generator) -> dict:
+def leave_out(said: dict, rng: np.random.Generator, keep: float = 0.75) -> dict:
     """The attributes without some of them; what the toys are always stays."""
     kept = {"toy": said["toy"], "count": said["count"]}
     equal = all(
@@ -156,14 +157,14 @@ def leave_out(said: dict, rng: np.random.Generator) -> dict:
     for name in OF_A_THING[1:]:
         if name not in said:
             continue
-        keep = rng.random() < 0.75
+        stays = rng.random() < keep
         shared = equal or name == "place"  # equal things and places: all or none
         values = [
-            v if keep and (shared or rng.random() < 0.85) else None for v in said[name]
+            v if stays and (shared or rng.random() < 0.85) else None for v in said[name]
         ]
         if any(values):
             kept[name] = values
-    if rng.random() < 0.8:
+    if rng.random() < keep + 0.05:
         kept["ground"] = said["ground"]
     if "relation" in said and ("place" in kept or (not equal and rng.random() < 0.7)):
         kept["relation"] = said["relation"]
