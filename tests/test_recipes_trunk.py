@@ -89,6 +89,14 @@ def test_a_fifth_of_the_practice_are_small_faces_if_the_world_has_any():
     assert len(SMALL.practice(50, np.random.default_rng(0))) == 50
 
 
+def test_half_of_the_captions_say_all_and_some_hardly_anything():
+    scenes = WHOLE.scenes(400, np.random.default_rng(0), things=1)
+    said = captions(scenes, np.random.default_rng(1))
+    whole = sum(a == b.caption for a, b in zip(said, scenes, strict=True))
+    assert 170 < whole < 230
+    assert 20 < sum(len(text.split()) <= 4 for text in said) < 80
+
+
 def test_scenes_depend_on_nothing_but_the_generator():
     draws = [
         WHOLE.scenes(5, numpy_rng(torch.Generator().manual_seed(4))) for _ in range(2)

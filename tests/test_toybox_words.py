@@ -37,16 +37,29 @@ def test_describing_leaves_out_at_random_and_says_nothing_else():
             assert value == whole
 
 
-def test_what_a_description_says_is_true_of_the_scene():
+@pytest.mark.parametrize("keep", [0.75, 0.2, 0.0])
+def test_what_a_description_says_is_true_of_the_scene(keep):
     rng = np.random.default_rng(5)
-    for scene in scenes(1000, seed=6):
-        for name, value in toybox.parse(toybox.describe(scene, rng)).items():
+    for scene in scenes(500, seed=6):
+        for name, value in toybox.parse(toybox.describe(scene, rng, keep)).items():
             truth = scene.attributes[name]
             if not isinstance(value, list):
                 assert value == truth
             else:
                 pairs = zip(value, truth, strict=True)
                 assert all(said in (None, true) for said, true in pairs)
+
+
+def test_the_less_is_kept_the_shorter_the_description():
+    rng = np.random.default_rng(0)
+    some = scenes(200, seed=7, things=1)
+    lengths = [
+        sum(len(toybox.describe(scene, rng, keep).split()) for scene in some)
+        for keep in (1.0, 0.75, 0.2, 0.0)
+    ]
+    assert lengths == sorted(lengths, reverse=True)
+    said = [toybox.parse(toybox.describe(scene, rng, 0.0)) for scene in some]
+    assert sum(set(x) == {"toy", "count"} for x in said) > 150  # the ground stays, rarely
 
 
 def test_descriptions_of_one_scene_vary():
