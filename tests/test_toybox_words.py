@@ -59,7 +59,7 @@ def test_the_less_is_kept_the_shorter_the_description():
     ]
     assert lengths == sorted(lengths, reverse=True)
     said = [toybox.parse(toybox.describe(scene, rng, 0.0)) for scene in some]
-    assert sum(set(x) == {"toy", "count"} for x in said) > 150  # the ground stays, rarely
+    assert sum(set(x) == {"toy", "count"} for x in said) > 150  # few keep a ground
 
 
 def test_descriptions_of_one_scene_vary():

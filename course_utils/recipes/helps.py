@@ -24,7 +24,7 @@ the one with all.
 
 
 def helps(folder: Path, work: Path, *, steps: int | None = None, seed: int = 0) -> None:
-    """Train the four small models, those that are not there yet, and keep their logs."""
+    """Train the four small models, if they are not there yet, and keep their logs."""
     folder.mkdir(parents=True, exist_ok=True)
     for without in ("", *tiny_sd.HELPS):
         end = f"-without-{without}" if without else ""
