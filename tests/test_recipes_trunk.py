@@ -260,7 +260,11 @@ def test_progress_is_shown_at_its_minutes_and_goes_on_after_a_kill(
     assert [row["step"] for row in rows] == [2, 3, 8, 9, 14, 19]  # 9 and 19: the ends
     assert len(list(tmp_path.glob("sheet-*.png"))) == len({round(m) for m in minutes})
     page = (tmp_path / "index.html").read_text()
-    assert page.index(">14 minutes") < page.index(">1 minutes")
+    right = "everything right: one toy 100%"
+    newest, first = f"after 14 min, 19 steps, {right}", f"after 1 min, 2 steps, {right}"
+    assert page.index(newest) < page.index(first)
+    assert page.count("<img") == len({round(m) for m in minutes})
+    assert page.count("<li>") == 64  # the captions
 
 
 def test_a_tried_recipe_leaves_a_pipeline_that_plain_diffusers_draws_with(

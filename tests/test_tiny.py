@@ -61,6 +61,14 @@ def test_it_draws_what_the_caption_says(pipe):
     assert bench.grades(images.roll(1, 0), scenes)["all"] < 0.1  # and so not by luck
 
 
+def test_it_draws_what_people_type_first(pipe):
+    said = [f"a {c} {t}" for c in ("red", "blue") for t in ("cat", "star", "house")]
+    asked = [toybox.parse(caption) for caption in said]
+    images = bench.generated(pipe, said, steps=10, seed=2)
+    assert measure.attribute_accuracy(images, asked)["all"] > 0.8
+    assert measure.attribute_accuracy(images.roll(1, 0), asked)["all"] < 0.4
+
+
 def test_its_vae_keeps_pictures(pipe):
     rng = np.random.default_rng(5)
     images = toybox.render([toybox.sample(rng, "test") for _ in range(50)])

@@ -16,6 +16,20 @@ from course_utils import bench, oracle
 from course_utils.recipes.scenes import World, numpy_rng
 from course_utils.training import State
 
+PAGE = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="60">
+<title>It learns</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1080px;
+       margin: 2rem auto; padding: 0 1rem }
+h2 { font-size: 1.1rem; font-weight: 600; margin: 2rem 0 .5rem }
+img { max-width: 100%; image-rendering: pixelated; border-radius: 6px }
+ol { columns: 2; font-size: .85rem; color: #555 }
+</style>
+<h1>It learns</h1>
+<p>The same 64 captions, none of them in the training; the newest sheet is on top, and
+this page looks for a newer one every minute. An oracle that teaches nothing reads 48
+captions with one toy and 48 with two.</p>"""
+
 
 def attribute_scores(
     draws: Callable, world: World, n: int, split: str = "test"
@@ -51,14 +65,15 @@ def observed(
     start, last = time.monotonic(), None
 
     def look(state: State, minutes: float) -> int:
+        minutes = round(minutes, 2)
         ready = draws(state.ema)
         save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
-        row = dict(minutes=round(minutes, 2), step=state.step)
+        row = dict(minutes=minutes, step=state.step)
         row |= dict(loss=round(state.loss, 4)) | attribute_scores(ready, world, 48)
         with open(log, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        _write_page(work)
-        print(f"{row}: look at {work / 'index.html'}", flush=True)
+        _write_page(work, prompts)
+        print(f"{_in_words(row)}: look at {work / 'index.html'}", flush=True)
         return state.step
 
     for state in run:
@@ -71,14 +86,26 @@ def observed(
         look(state, before + (time.monotonic() - start) / 60)
 
 
-def _write_page(work: Path) -> None:
+def _in_words(row: dict) -> str:
+    """A row of progress.jsonl as a sentence."""
+    kinds = {"1 toy": "one toy", "2 toy": "two toys"}
+    right = [f"{kinds[k]} {row[k]['all']:.0%}" for k in kinds if k in row]
+    after = f"after {row['minutes']:.0f} min, {row['step']} steps"
+    return after + (f", everything right: {', '.join(right)}" if right else "")
+
+
+def _write_page(work: Path, prompts: list[str]) -> None:
     """A page that shows the sheets, newest first, and looks again every minute."""
-    sheets = sorted(work.glob("sheet-*.png"), reverse=True)
-    picture = '<h2>{} minutes</h2><img src="{}" alt="">'
-    lines = [picture.format(int(s.stem.split("-")[1]), s.name) for s in sheets]
-    head = '<meta charset="utf-8"><meta http-equiv="refresh" content="60">'
-    page = "\n".join([head, "<title>It learns</title>", *lines])
-    (work / "index.html").write_text(page, encoding="utf-8", newline="\n")
+    lines = (work / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = {round(row["minutes"]): row for row in map(json.loads, lines)}
+    page = [PAGE]
+    for minute, row in sorted(rows.items(), reverse=True):
+        page.append(f"<h2>{_in_words(row)}</h2>")
+        page.append(f'<img src="sheet-{minute:04d}-minutes.png" alt="">')
+    page.append("<h2>What was asked for, row by row</h2><ol>")
+    page += [f"<li>{prompt}</li>" for prompt in prompts]
+    text = "\n".join([*page, "</ol>\n"])
+    (work / "index.html").write_text(text, encoding="utf-8", newline="\n")
 
 
 def save_sheet(path: Path, images: Tensor, columns: int = 8, scale: int = 2) -> None:
