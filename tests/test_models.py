@@ -122,6 +122,16 @@ def test_a_folder_in_the_diffusers_layout_loads_as_its_own_pipeline(tiny_ddpm):
     assert images.shape == (1, 8, 8, 1)
 
 
+def test_a_loaded_network_is_laid_out_for_speed(tiny_ddpm):
+    unet = models.load("unconditional", tiny_ddpm).unet
+    wide = [p for p in unet.parameters() if p.ndim == 4 and p.shape[-1] > 1]
+    assert wide and all(
+        p.is_contiguous(memory_format=torch.channels_last) for p in wide
+    )
+    video = torch.nn.Conv3d(2, 2, 3)  # has no such layout, and is left alone
+    assert models._channels_last(video) is video and video.weight.is_contiguous()
+
+
 def test_a_folder_with_pickled_weights_only_is_refused(tiny_ddpm):
     file = tiny_ddpm / "unet" / "diffusion_pytorch_model.safetensors"
     file.rename(file.with_suffix(".bin"))
