@@ -44,7 +44,7 @@ def train(
     steps: int,
     lr: float = 1e-3,
     warmup: int = 100,
-    decay: bool = True,
+    decay: float = 1.0,
     ema: float = 0.999,
     seed: int = 0,
     optimizer: torch.optim.Optimizer | None = None,
@@ -55,7 +55,9 @@ def train(
 
     batch    draws a tuple of tensors, all with the batch first, from a generator
     loss     loss(model, *tensors) -> scalar, the mean over the batch
-    lr       the peak: reached after `warmup` steps, then, with `decay`, a cosine to 0
+    lr       the peak: reached after `warmup` steps and kept
+    decay    the last share of the steps, in which lr falls to 0 by a cosine: 1 is all
+             of them, 0 none
     ema      the averaged weights' memory; 0 keeps no memory
     save_to  a .safetensors file: written every `save_every` steps and at the end; a run
              that finds it goes on from there, to the same weights as one that never
@@ -119,8 +121,9 @@ def step_of(generator: torch.Generator) -> int:
     return generator.initial_seed() % STRIDE
 
 
-def _cosine(step: int, steps: int, decay: bool) -> float:
-    return 0.5 * (1 + math.cos(math.pi * step / steps)) if decay else 1.0
+def _cosine(step: int, steps: int, decay: float) -> float:
+    left = (steps - step) / steps  # 1 to 0
+    return 1.0 if left >= decay else 0.5 * (1 - math.cos(math.pi * left / decay))
 
 
 def _share(x: Tensor, accelerator: Accelerator) -> Tensor:

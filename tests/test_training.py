@@ -52,7 +52,10 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
     rates = [state.lr for state in run(100, lr=1.0, warmup=10)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1, abs=0.03)
     assert rates[-1] < 1e-3
-    assert run(20, lr=0.5, warmup=0, decay=False)[-1].lr == 0.5
+    assert run(20, lr=0.5, warmup=0, decay=0)[-1].lr == 0.5
+    late = [state.lr for state in run(100, lr=1.0, warmup=0, decay=0.25)]
+    assert late[:76] == [1.0] * 76 and late[88] == pytest.approx(0.46, abs=0.05)
+    assert late[-1] < 1e-2
 
 
 def test_one_step_is_adams_own_step():
@@ -64,7 +67,7 @@ def test_one_step_is_adams_own_step():
         loss,
         steps=1,
         warmup=0,
-        decay=False,
+        decay=0,
         optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
     )
     next(step)

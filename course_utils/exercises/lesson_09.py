@@ -132,6 +132,6 @@ EXERCISES = {
             ),
         },
         hint="SNR = alpha_bar / (1 - alpha_bar). Then min(SNR, 5) / (SNR + 1).",
-        praise="The recipe adds 0.1 to it, or the ground would be learnt last.",
+        praise="The recipe adds 0.5 to it, or steps of mere noise would hardly count.",
     ),
 }

@@ -150,7 +150,7 @@ def tiny_pixel(
     torch.set_num_threads(session.threads(share=1))
     torch.manual_seed(seed)
     model = trunk.Trunk(build_pixel_unet(), None, looker.ground.in_features, floor=2)
-    model = model.to(memory_format=torch.channels_last)
+    model = trunk.faster(model, steps)
     voice = pixel_pipeline(model.unet, encoder, tokenizer)
 
     def listen(said: list[str]) -> Tensor:

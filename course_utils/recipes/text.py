@@ -129,7 +129,7 @@ def text_encoder(
     batch: int = 64,
 ) -> None:
     """Train tokenizer and text encoder; `folder` gets both, as a pipeline has them."""
-    world, enough = (SMALL, 600) if small else (WHOLE, 2000)
+    world, enough = (SMALL, 1600) if small else (WHOLE, 2000)
     torch.manual_seed(seed)
     tokenizer = build_tokenizer()
     run = training.train(

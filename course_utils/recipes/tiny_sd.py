@@ -78,9 +78,7 @@ def tiny_sd(
     torch.set_num_threads(session.threads(share=1))
     torch.manual_seed(seed)
     steps = steps or enough
-    model = Trunk(build_unet(), encoder, looker.ground.in_features)
-    model = model.to(memory_format=torch.channels_last)
-    model = faster(model) if steps > 5000 else model
+    model = faster(Trunk(build_unet(), encoder, looker.ground.in_features), steps)
     weights = step_weights(SCHEDULE)
     weights = torch.ones_like(weights) if without == "weighting" else weights
     matrices = functools.partial(muon.groups, muon=without != "muon")
@@ -139,6 +137,7 @@ def grown(
 ) -> nn.Module:
     """Train a Trunk and watch it in `world` as it learns; return its averaged weights.
 
+    The rate falls in the last third only: until then there is much to learn.
     groups are muon.groups; draws(model) is a function of captions; every, in minutes.
     """
     run = training.train(
@@ -148,6 +147,7 @@ def grown(
         steps=steps,
         ema=0.999 if steps > 5000 else 0.998,
         seed=seed,
+        decay=1 / 3,
         optimizer=muon.Muon(groups),
         save_to=work / "state.safetensors",
     )

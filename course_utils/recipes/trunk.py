@@ -12,6 +12,7 @@ import time
 
 import torch
 import torch.nn.functional as F
+from accelerate import PartialState
 from torch import Tensor, nn
 
 from course_utils import diffusion, schedules
@@ -75,24 +76,30 @@ class Trunk(nn.Module):
         return v, self.head(self.inside)
 
 
-def faster(model: Trunk) -> Trunk:
-    """The same model, its UNet compiled where torch can: a quarter less time a step.
+def faster(model: Trunk, steps: int) -> Trunk:
+    """The same model, made ready for `steps` steps on this machine.
 
-    Compiling takes minutes, so it pays only in a training of hours.
+    Where single precision is the fastest, the memory layout gains a tenth and compiling
+    the UNet a quarter; that takes minutes, so it pays only in a training of hours.
+    Where half precision is, neither gains anything on a CPU.
     """
-    if torch.cuda.is_available() or shutil.which("g++"):
+    on_cpu = PartialState().device.type == "cpu"
+    if on_cpu and half_is_faster(torch.device("cpu")):
+        return model
+    model = model.to(memory_format=torch.channels_last)
+    if steps > 5000 and (shutil.which("g++") or not on_cpu):
         model.unet.compile()
     return model
 
 
 def step_weights(schedule: schedules.Schedule) -> Tensor:
-    """How much each step t counts, (T,): min(SNR, 5) / (SNR + 1) + 0.1.
+    """How much each step t counts, (T,): min(SNR, 5) / (SNR + 1) + 0.5.
 
-    Hang et al. 2023 (min-SNR), for the squared error of v. Without the floor of 0.1,
-    which counts most where there is almost nothing but noise, the ground is learnt
-    last.
+    Hang et al. 2023 (min-SNR), for the squared error of v. The floor of 0.5 counts most
+    where there is almost nothing but noise: there the words alone say what to draw, and
+    with a floor of 0.1 a short training hardly learns to listen.
     """
-    return schedule.snr.clamp(max=5) / (schedule.snr + 1) + 0.1
+    return schedule.snr.clamp(max=5) / (schedule.snr + 1) + 0.5
 
 
 def draw_steps(n: int, weights: Tensor, generator: torch.Generator) -> Tensor:
