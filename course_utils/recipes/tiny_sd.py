@@ -70,7 +70,7 @@ def tiny_sd(
     """
     if without not in ("", *HELPS):
         raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
-    world, enough = (SMALL, 1300) if small else (WHOLE, 11_000)
+    world, enough = (SMALL, 1800) if small else (WHOLE, 11_000)
     parts = train_parts(work.parent, steps=steps, seed=seed, small=small)
     net, tokenizer, encoder, looker = load_parts(*(parts[name] for name in PARTS))
     device = PartialState().device
