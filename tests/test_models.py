@@ -130,6 +130,8 @@ def test_a_loaded_network_is_laid_out_for_speed(tiny_ddpm):
     )
     video = torch.nn.Conv3d(2, 2, 3)  # has no such layout, and is left alone
     assert models._channels_last(video) is video and video.weight.is_contiguous()
+    half = torch.nn.Conv2d(2, 2, 3).half()  # where it would be slower
+    assert models._channels_last(half).weight.is_contiguous()
 
 
 def test_a_folder_with_pickled_weights_only_is_refused(tiny_ddpm):

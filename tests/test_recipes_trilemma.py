@@ -1,5 +1,6 @@
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -105,11 +106,25 @@ def test_the_sheets_come_back_as_they_were_drawn(tmp_path, monkeypatch):
         return torch.rand(n, 3, 64, 64, generator=generator) * 2 - 1
 
     monkeypatch.setattr(walks, "diffused", diffused)
+    pipe = SimpleNamespace(unet=SimpleNamespace(dtype=torch.float16))
     for _ in range(2):  # the second time nothing is left to do
-        walks.draw_sheets(tmp_path / "out", tmp_path / "work", pipe=object(), n=4)
+        walks.draw_sheets(tmp_path / "out", tmp_path / "work", pipe=pipe, n=4)
     assert drawn == [(walk, seed) for walk in walks.WALKS for seed in range(3)]
     back = walks.shipped_pictures("DDIM-20", tmp_path / "out")
     first = diffused(None, "DDIM-20", 1, 4, None)
     torch.testing.assert_close(back[1], first, rtol=0, atol=1 / 255)
     facts = json.loads((tmp_path / "out" / "config.json").read_text())
     assert facts["n"] == 12 and set(walks.WALKS) <= set(facts)
+    assert facts["precision"] == "float16"
+
+
+def test_half_precision_draws_the_same_pictures(monkeypatch):
+    drawn = []
+    for half in (False, True):
+        monkeypatch.setattr(walks, "half_is_faster", lambda _, half=half: half)
+        pipe = walks.quick_pipeline()
+        assert pipe.unet.dtype == (torch.bfloat16 if half else torch.float32)
+        drawn.append(
+            walks.diffused(pipe, "DPM++-10", 0, 4, walks.visits_of("DPM++-10"))
+        )
+    assert (drawn[0] - drawn[1]).abs().mean() < 0.02  # of a range of 2

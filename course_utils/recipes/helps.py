@@ -13,10 +13,10 @@ from course_utils.recipes import tiny_sd
 
 CARD = """# small
 
-The small model of `course train tiny-sd --small`, trained for {steps} steps four times:
-with all helps of its recipe, and without one of them ({helps}). What each could do
-when is in NAME.jsonl, of 48 held-out captions each; sheet-MINUTES.png are samples of
-the one with all.
+The small model of `course train tiny-sd --small`, trained four times: with all helps of
+its recipe for {steps} steps, and without one of them ({helps}) for two thirds of that,
+while the rate has not begun to fall. What each could do when is in NAME.jsonl, of 48
+held-out captions each; sheet-MINUTES.png are samples of the one with all.
 
 - **Repeat it** `course train small` (course_utils/recipes/helps.py).
 - **Licence** Apache-2.0, as the course.

@@ -141,7 +141,7 @@ def tiny_pixel(
     from transformers import CLIPTextModel, CLIPTokenizer
 
     tiny = tiny or models.path("tiny")
-    steps = steps or 4000
+    steps = steps or 3000
     looker = parts.load_eye(tiny / "eye")
     encoder, tokenizer = for_more_words(
         CLIPTextModel.from_pretrained(tiny / "text_encoder"),

@@ -66,11 +66,14 @@ def tiny_sd(
     """Train the miniature Stable Diffusion, and first the parts that are not there yet.
 
     Leaves sheets of samples and progress.jsonl in `work` while it learns. `without` one
-    of HELPS it learns more slowly; lesson 09 shows by how much.
+    of HELPS it learns more slowly, and stops after two thirds of the steps; lesson 09
+    shows by how much.
     """
     if without not in ("", *HELPS):
         raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
-    world, enough = (SMALL, 1800) if small else (WHOLE, 11_000)
+    world, enough = (SMALL, 1800) if small else (WHOLE, 12_500)
+    if without:  # long enough to see it: until the rate would begin to fall
+        enough = enough * 2 // 3
     parts = train_parts(work.parent, steps=steps, seed=seed, small=small)
     net, tokenizer, encoder, looker = load_parts(*(parts[name] for name in PARTS))
     device = PartialState().device
@@ -107,10 +110,11 @@ def tiny_sd(
         steps=steps,
         seed=seed,
         align=0.0 if without == "alignment" else 0.5,
+        decay=0.0 if without else 1 / 3,
         every=10 if small else 30,
     )
     pipe = pipeline(trunk, net.cpu(), tokenizer)
-    n = 250 if steps >= 500 else 2
+    n = 250 if steps >= 500 and not without else 2
     scores = attribute_scores(functools.partial(bench.generated, pipe), world, n)
     save(pipe, folder)
     shutil.copytree(parts["eye"], folder / "eye", dirs_exist_ok=True)
@@ -133,12 +137,13 @@ def grown(
     steps: int,
     seed: int,
     align: float = 0.5,
+    decay: float = 1 / 3,
     every: int = 30,
 ) -> nn.Module:
     """Train a Trunk and watch it in `world` as it learns; return its averaged weights.
 
-    The rate falls in the last third only: until then there is much to learn.
-    groups are muon.groups; draws(model) is a function of captions; every, in minutes.
+    The rate falls in the last third only: until then there is much to learn. groups are
+    muon.groups; draws(model) is a function of captions; every, in minutes.
     """
     run = training.train(
         model,
@@ -147,7 +152,7 @@ def grown(
         steps=steps,
         ema=0.999 if steps > 5000 else 0.998,
         seed=seed,
-        decay=1 / 3,
+        decay=decay,
         optimizer=muon.Muon(groups),
         save_to=work / "state.safetensors",
     )
