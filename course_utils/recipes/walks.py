@@ -15,7 +15,7 @@ from course_utils.recipes.progress import save_sheet
 from course_utils.recipes.trilemma import plain_scenes
 from course_utils.recipes.trunk import half_is_faster
 
-SEEDS, EACH = 3, 40  # what diffusion draws: so many seeds, so many pictures each
+SEEDS, EACH = 3, 54  # what diffusion draws: so many seeds, so many pictures each
 WALKS = {"DDPM-1000": 1000, "DDIM-20": 20, "DPM++-10": 10}  # and their steps
 GUIDANCE = 3.0
 
