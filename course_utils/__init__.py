@@ -42,3 +42,5 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("DISABLE_TELEMETRY", "1")
 # Without torchvision, transformers announces a fallback that works just as well.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+# Where DeepFloyd IF has a T5 text encoder, tiny-pixel has a CLIP: diffusers wonders.
+os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")

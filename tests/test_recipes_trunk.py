@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from course_utils import oracle, recipes, schedules, toybox, training
-from course_utils.recipes import muon, progress, text, tiny_sd, trunk, vae
+from course_utils.recipes import helps, muon, progress, text, trunk, vae
 from course_utils.recipes.scenes import SMALL, WHOLE, captions, numpy_rng, worn
 
 
@@ -303,7 +303,7 @@ def test_the_averaged_weights_keep_their_own_features(tokenizer):
 
 
 def test_a_small_run_is_the_one_with_all_helps(tried, tmp_path, monkeypatch):
-    monkeypatch.setattr(tiny_sd, "HELPS", ("muon",))
+    monkeypatch.setattr(helps, "SHOWN", ("muon",))
     before = (tried.parent / "progress.jsonl").read_text()
     folder = recipes.train(
         "small", into=tmp_path, work=tried.parent.parent.parent, steps=3

@@ -11,12 +11,15 @@ from PIL import Image
 
 from course_utils.recipes import tiny_sd
 
+SHOWN = ("alignment", "weighting")  # of tiny_sd.HELPS, the two that lesson 09 measures
+
 CARD = """# small
 
-The small model of `course train tiny-sd --small`, trained four times: with all helps of
-its recipe for {steps} steps, and without one of them ({helps}) for two thirds of that,
-while the rate has not begun to fall. What each could do when is in NAME.jsonl, of 48
-held-out captions each; sheet-MINUTES.png are samples of the one with all.
+The small model of `course train tiny-sd --small`, trained three times: with all helps
+of its recipe for {steps} steps, and without one of them ({helps}) for
+two thirds of that, while the rate has not begun to fall. What each could do when is in
+NAME.jsonl, of 48 held-out captions each; sheet-MINUTES.png are samples of the one with
+all.
 
 - **Repeat it** `course train small` (course_utils/recipes/helps.py).
 - **Licence** Apache-2.0, as the course.
@@ -24,9 +27,9 @@ held-out captions each; sheet-MINUTES.png are samples of the one with all.
 
 
 def helps(folder: Path, work: Path, *, steps: int | None = None, seed: int = 0) -> None:
-    """Train the four small models, if they are not there yet, and keep their logs."""
+    """Train the small models, if they are not there yet, and keep their logs."""
     folder.mkdir(parents=True, exist_ok=True)
-    for without in ("", *tiny_sd.HELPS):
+    for without in ("", *SHOWN):
         end = f"-without-{without}" if without else ""
         place = work.parent / "small" / f"tiny-sd{end}"  # where --small puts it, too
         if not (place / "weights" / "model_index.json").exists():
@@ -39,7 +42,7 @@ def helps(folder: Path, work: Path, *, steps: int | None = None, seed: int = 0) 
         small = small.resize((small.width // 2, small.height // 2), Image.NEAREST)
         small.save(folder / f"sheet-{sheet.stem.split('-')[1]}.png", optimize=True)
     last = (folder / "all.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-    facts = dict(steps=json.loads(last)["step"], helps=", ".join(tiny_sd.HELPS))
+    facts = dict(steps=json.loads(last)["step"], helps=", ".join(SHOWN))
     (folder / "README.md").write_text(
         CARD.format(**facts), encoding="utf-8", newline="\n"
     )

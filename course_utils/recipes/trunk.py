@@ -9,6 +9,7 @@ reads pictures (REPA, Yu et al. 2024). A third, its optimizer, is recipes/muon.p
 import functools
 import shutil
 import time
+import timeit
 
 import torch
 import torch.nn.functional as F
@@ -144,9 +145,10 @@ def half_is_faster(device: torch.device) -> bool:
         return device.type == "cuda" and torch.cuda.is_bf16_supported()
     times = []
     for kind in (torch.float32, torch.bfloat16):
-        x, w = torch.ones(16, 128, 16, 16, dtype=kind), torch.ones(128, 128, 3, 3)
-        F.conv2d(x[:1], w.to(kind))
-        start = time.perf_counter()
-        F.conv2d(x, w.to(kind))
-        times.append(time.perf_counter() - start)
+        x, w = (torch.ones(16, 128, n, n, dtype=kind) for n in (16, 3))
+        run = functools.partial(F.conv2d, x, w)
+        run()  # warms up
+        times.append(
+            min(timeit.repeat(run, timer=time.process_time, number=4, repeat=5))
+        )
     return times[1] < 0.7 * times[0]
