@@ -2,7 +2,7 @@ import pytest
 import torch
 from diffusers import IFPipeline
 
-from course_utils import models, oracle, recipes, toybox
+from course_utils import bench, models, oracle, recipes, toybox
 from course_utils.recipes import pixels, text, trunk
 from course_utils.recipes.scenes import WHOLE, numpy_rng
 
@@ -66,3 +66,14 @@ def test_true_pictures_survive_the_change_of_size():
     readings = oracle.read(pixels.to_64(small))
     pairs = zip(readings, scenes, strict=True)
     assert sum(r["toy"] == s.attributes["toy"] for r, s in pairs) >= 59
+
+
+def test_the_shipped_one_draws_what_captions_say():
+    pipe = models.load("text-to-image", "tiny-pixel")
+    pipe.set_progress_bar_config(disable=True)
+    scenes = bench.scenes_for("one_toy", 16, seed=5)
+    captions = [scene.caption for scene in scenes]
+    images = pixels.draw_pixels(pipe, captions, steps=10)
+    found = bench.grades(images, scenes)
+    assert found["toy"] > 0.8 and found["colour"] > 0.8, found
+    assert bench.grades(images.roll(1, 0), scenes)["all"] < 0.2
