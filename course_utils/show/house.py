@@ -20,7 +20,7 @@ INK, SOFT, LINE = "#1f2a36", "#66727f", "#dde2e7"
 # Apart for every colour vision (a test simulates two): by lightness as much as by hue.
 PALETTE = ("#1f5f99", "#d97f10", "#2a9d84", "#7a2a55", "#9a86d4", "#6b5a45")
 DPI, WIDTH = 110, 860  # pixels: what fits beside prompt and file list at 1300
-HEAVY = 120_000  # bytes; a heavier PNG becomes a JPEG
+HEAVY = 45_000  # bytes; a heavier PNG becomes a JPEG: a lesson has at most 1 MB
 
 STYLE = {
     "font.family": "DejaVu Sans",
