@@ -1,7 +1,7 @@
 """What learns in the miniature Stable Diffusion, and from which loss.
 
 Latent diffusion (Rombach et al. 2022) that predicts v. Its text encoder already
-understands the captions (recipes/text.py): without that, colours come ten times later.
+understands the captions (recipes/text.py): without that, colours come far later.
 Three more helps: features aligned with those of a network that reads pictures (REPA, Yu
 et al. 2024), steps drawn as often as they count, and Muon (recipes/muon.py). What two
 of them buy, lesson 09 measures (recipes/helps.py).
