@@ -66,8 +66,8 @@ def tiny_sd(
     """Train the miniature Stable Diffusion, and first the parts that are not there yet.
 
     Leaves sheets of samples and progress.jsonl in `work` while it learns. `without` one
-    of HELPS it stops after two thirds of the steps: long enough to see whether that help
-    is missed (lesson 09).
+    of HELPS it stops after two thirds of the steps: long enough to see whether it is
+    missed (lesson 09).
     """
     if without not in ("", *HELPS):
         raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
