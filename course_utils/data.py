@@ -1,9 +1,10 @@
 """Real pictures and 2-D points as tensors: pictures (N, C, H, W) float32 in [-1, 1].
 
-Digits and photographs arrive with scikit-learn and scikit-image; Fashion-MNIST joins
-where the learner has its four files. Nothing here uses the network.
+Digits and photographs arrive with scikit-learn and scikit-image, a part of
+Fashion-MNIST with the course. Nothing here uses the network.
 """
 
+import functools
 import gzip
 import math
 import os
@@ -22,7 +23,7 @@ FASHION_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # Debian's and Ubuntu's
+PICTURES = Path(__file__).parent / "pictures"  # what the course ships, and its licence
 NAMES = {
     "digits": [str(digit) for digit in range(10)],
     "fashion": "T-shirt,trousers,pullover,dress,coat,sandal,shirt,sneaker,bag,boot"
@@ -38,19 +39,26 @@ class Pictures(NamedTuple):
 
 
 def load(name: str, split: str = "train", folder: str | None = None) -> Pictures:
-    """Load "digits" (8x8, 1257 + 540) or "fashion" (32x32, 60000 + 10000).
+    """Load "digits" (8x8, 1257 + 540) or "fashion" (28x28, 9000 + 1500).
 
-    `split` is "train" or "test" and always the same. `folder` is where Fashion-MNIST's
-    four IDX files lie; if not given, the environment variable FASHION_MNIST or the
-    place where the package dataset-fashion-mnist puts them.
+    `split` is "train" or "test" and always the same. Of Fashion-MNIST (Xiao, Rasul and
+    Vollgraf 2017, MIT licence) the course ships the first pictures of each half. Where
+    `folder`, or else the environment variable FASHION_MNIST, names the folder of its
+    four IDX files, all 60000 + 10000 are read from there instead.
     """
     if split not in ("train", "test"):
         raise ValueError(f'split must be "train" or "test", not {split!r}')
     if name == "digits":
         return _digits(split)
-    if name == "fashion":
-        return _fashion(split, fashion_folder(folder))
-    raise ValueError(f'data must be "digits" or "fashion", not {name!r}')
+    if name != "fashion":
+        raise ValueError(f'data must be "digits" or "fashion", not {name!r}')
+    place = fashion_folder(folder)
+    if place is None:
+        images, labels = (_shipped(f"{split}_{kind}") for kind in ("images", "labels"))
+    else:
+        images, labels = (read_idx(place / file) for file in FASHION_FILES[split])
+    images = torch.from_numpy(images).float()[:, None] / 127.5 - 1  # (N, 1, 28, 28)
+    return Pictures(images, torch.from_numpy(labels).long())
 
 
 def _digits(split: str) -> Pictures:
@@ -63,25 +71,39 @@ def _digits(split: str) -> Pictures:
     return Pictures(images, torch.from_numpy(labels[rows]).long())
 
 
-def fashion_folder(folder: str | None = None) -> Path:
-    """Find the folder with Fashion-MNIST's four files, or say how to get them."""
-    place = Path(folder or os.environ.get("FASHION_MNIST") or FASHION_FOLDER)
+def fashion_folder(folder: str | None = None) -> Path | None:
+    """The folder of the whole Fashion-MNIST, or None if none is named.
+
+    `folder`, or the environment variable FASHION_MNIST. FileNotFoundError if one of
+    the four files is not there, with how to get them.
+    """
+    named = folder or os.environ.get("FASHION_MNIST")
+    if not named:
+        return None
+    place = Path(named)
     for file in (name for pair in FASHION_FILES.values() for name in pair):
         if not ((place / file).exists() or (place / f"{file}.gz").exists()):
             raise FileNotFoundError(
                 f"Fashion-MNIST is not in {place}: {file} is missing. On Debian, "
-                "Ubuntu and Colab: apt-get install dataset-fashion-mnist. Elsewhere: "
-                "put its four IDX files in a folder and set FASHION_MNIST to it. "
-                'Or stay with data="digits".'
+                "Ubuntu and Colab, apt-get install dataset-fashion-mnist puts its four "
+                "IDX files in /usr/share/datasets/fashion-mnist. Or name no folder, "
+                "and unset FASHION_MNIST: the course ships a part of it."
             )
     return place
 
 
-def _fashion(split: str, place: Path) -> Pictures:
-    images, labels = (read_idx(place / name) for name in FASHION_FILES[split])
-    images = torch.from_numpy(images).float()[:, None] / 127.5 - 1  # (N, 1, 28, 28)
-    padded = torch.nn.functional.pad(images, (2, 2, 2, 2), value=-1.0)
-    return Pictures(padded, torch.from_numpy(labels).long())
+@functools.cache
+def _shipped(array: str) -> np.ndarray:
+    """Read an array of pictures/fashion.npz; the zip's checksums tell of damage."""
+    file = PICTURES / "fashion.npz"
+    cure = "restore it (git checkout), or install the course again"
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing: {cure}")
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return arrays[array]
+    except Exception as error:  # of zipfile, lzma or NumPy: each has its own
+        raise OSError(f"{file} is damaged ({error}): {cure}") from error
 
 
 def read_idx(path: Path) -> np.ndarray:

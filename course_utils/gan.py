@@ -5,7 +5,6 @@ below 0 forged, and sigmoid(logit) is its probability of real. A generator turns
 z (B, Z) into pictures (B, C, H, W) in [-1, 1].
 """
 
-import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -159,10 +158,16 @@ def point_network(
     return nn.Sequential(*layers[:-1])
 
 
-def _doublings(size: int) -> int:
-    if size < 8 or size & (size - 1):
-        raise ValueError(f"size={size} must be a power of two, at least 8: pad to it")
-    return int(math.log2(size // 4))
+def _doublings(size: int) -> tuple[int, int]:
+    """The side of the smallest picture, 4 or 7, and how often it is doubled to size."""
+    for smallest in (4, 7):
+        n = (size // smallest).bit_length() - 1
+        if n > 0 and size == smallest * 2**n:
+            return smallest, n
+    raise ValueError(
+        f"size={size} must be 4 or 7 doubled at least once (8, 14, 16, 28, 32, 56, 64 "
+        "and so on): pad the pictures to the next of these"
+    )
 
 
 class Generator(nn.Sequential):
@@ -170,14 +175,16 @@ class Generator(nn.Sequential):
 
     Project, reshape to 4x4, then double the size with transposed convolutions, halving
     the channels, with batch norm and ReLU; tanh at the end (Radford et al. 2016,
-    figure 1). One 3x3 convolution more turns `width` channels into pixels.
+    figure 1). One 3x3 convolution more turns `width` channels into pixels. Pictures of
+    28x28 begin at 7x7: `size` is 4 or 7 doubled at least once.
     """
 
     def __init__(self, size: int = 8, z: int = 32, width: int = 16, channels: int = 1):
         """`width` is the number of channels at full size."""
-        n = _doublings(size)
+        side, n = _doublings(size)
         c = width * 2**n
-        layers = [nn.Linear(z, c * 16, bias=False), nn.Unflatten(1, (c, 4, 4))]
+        layers = [nn.Linear(z, c * side**2, bias=False)]
+        layers += [nn.Unflatten(1, (c, side, side))]
         layers += [nn.BatchNorm2d(c), nn.ReLU()]
         for _ in range(n):
             up = nn.ConvTranspose2d(c, c // 2, 4, stride=2, padding=1, bias=False)
@@ -204,13 +211,14 @@ class Discriminator(nn.Sequential):
         norm: Callable[[nn.Module], nn.Module] = lambda layer: layer,
     ):
         """`norm` wraps every layer that has weights: spectral_norm, or nothing."""
+        side, n = _doublings(size)
         c, layers = channels, []
-        for level in range(_doublings(size)):
+        for level in range(n):
             wider = 2 * width * 2**level
             down = nn.Conv2d(c, wider, 4, stride=2, padding=1)  # (B, wider, H/2, W/2)
             layers += [down, nn.LeakyReLU(0.2)]
             c = wider
-        layers += [nn.Flatten(), nn.Linear(c * 16, 8 * width), nn.LeakyReLU(0.2)]
+        layers += [nn.Flatten(), nn.Linear(c * side**2, 8 * width), nn.LeakyReLU(0.2)]
         layers += [nn.Linear(8 * width, 1)]
         for layer in layers:
             if hasattr(layer, "weight"):

@@ -39,7 +39,7 @@ def write_fashion(folder, n=3, zipped=False):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_fashion_is_read_padded_and_scaled(tmp_path, zipped):
+def test_fashion_is_read_and_scaled(tmp_path, zipped):
     write_fashion(tmp_path, zipped=zipped)
     images, labels = data.load("fashion", "train", folder=str(tmp_path))
     assert images.shape == (3, 1, 32, 32) and labels.tolist() == [0, 1, 2]
