@@ -46,6 +46,7 @@ doctor: $(READY)
 # notebooks cell by cell (only cells tagged nbval-check-output are compared).
 test: $(READY)
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-kernel-startup-timeout=120 \

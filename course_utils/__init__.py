@@ -1,33 +1,25 @@
 """The course's own library: what two or more lessons share.
 
-Read it in this order; arrows run downwards only.
+Arrows run downwards only: a room knows none above it.
 
-    session     device, seed, threads, run size, recorded scores
-    schedules   beta, alpha_bar: how much noise at each step
-    toybox      the drawn world whose every answer is known
-    training    the one training loop
-    data        pictures and points as tensors in [-1, 1]
-    diffusion   add_noise, predict_x0, the steps, the samplers
-    solvers     DPM-Solver++, DDIM inversion
-    mixtures    clouds in the plane whose score is known exactly
-    attention   attention written out, and watched while a network draws
-    networks    the small U-Net and its parts
-    gan         losses, penalties and networks of the two-player game
-    checkpoints the registry of real checkpoints: size, licence, needs
-    models      models by name: shipped, real, or a folder of yours
-    distances   FID, KID, precision, recall, coverage, modes: on features alone
-    bounds      a set of pictures beside real pictures and static
-    judging     the judges of digits and clothes
-    asked       do pictures show what was asked for?
-    fidelity    PSNR, SSIM, IoU: one picture beside another
-    clip        how close are pictures and captions? CLIP's scores
-    cost        seconds and network calls
-    measure     all of these under one name
+    commands    what `course VERB` does
+    recipes     one file a shipped weight: `course train NAME`
+    tiny        the miniature family's networks and batches
     check       exercise checks and hints
-    show        pictures, tables, widgets (for notebooks only)
-    recipes     how each shipped weight was trained
-    bench       examines a whole text-to-image model: `course bench`
-    runner      runs lessons strictly and writes the report
+    measure     every number that judges
+    oracle      networks that read pictures of the toybox
+    methods     one paper a file, where two lessons share it
+    models      weights by name, pipelines in and out
+    diffusion   noise <-> data in the papers' letters
+    toybox      the drawn world whose every answer is known
+    training    the one training loop, Muon, speed
+    networks    general networks: the small U-Net and its parts
+    data        pictures and points as tensors in [-1, 1]
+    images      pictures checked, in parts, as bytes, in sheets
+    schedules   how much noise at each step
+    session     device, seed, threads, run size, recorded scores
+    show        pictures, tables, widgets: for lessons and the report only
+    weights     what the course ships
 """
 
 import os

@@ -2,21 +2,21 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor
 
-from course_utils import attention
-from course_utils.recipes import text, trunk
+from course_utils.methods import attention
+from course_utils.tiny import text, unet
 
 
 @pytest.fixture(scope="module")
-def unet():
+def net():
     torch.manual_seed(0)
-    return trunk.build_unet().eval().requires_grad_(False)
+    return unet.build_unet().eval().requires_grad_(False)
 
 
-def drawn(unet, batch=2):
+def drawn(net, batch=2):
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(batch, 4, 16, 16, generator=generator)
     words = torch.randn(batch, 48, 128, generator=generator)
-    return unet(x, 500, words).sample
+    return net(x, 500, words).sample
 
 
 def test_equals_torch():
@@ -45,34 +45,34 @@ def test_equals_diffusers_processor():
     torch.testing.assert_close(layer(x, words), expected)
 
 
-def test_watching_changes_nothing_and_is_undone(unet):
-    before, processors = drawn(unet), unet.attn_processors
-    with attention.watched(unet) as maps:
-        torch.testing.assert_close(drawn(unet), before, atol=1e-5, rtol=1e-5)
-    assert unet.attn_processors == processors
+def test_watching_changes_nothing_and_is_undone(net):
+    before, processors = drawn(net), net.attn_processors
+    with attention.watched(net) as maps:
+        torch.testing.assert_close(drawn(net), before, atol=1e-5, rtol=1e-5)
+    assert net.attn_processors == processors
     assert {side: tuple(x.shape) for side, x in maps.items()} == {
         8: (2, 8, 8, 48),
         4: (2, 4, 4, 48),
     }
 
 
-def test_maps_are_means_over_calls(unet):
-    with attention.watched(unet) as once:
-        drawn(unet)
-    with attention.watched(unet) as twice:
-        drawn(unet), drawn(unet)
+def test_maps_are_means_over_calls(net):
+    with attention.watched(net) as once:
+        drawn(net)
+    with attention.watched(net) as twice:
+        drawn(net), drawn(net)
     torch.testing.assert_close(once[8], twice[8])
     torch.testing.assert_close(once[8].sum(-1), torch.ones(2, 8, 8))
 
 
-def test_is_undone_after_an_error(unet):
-    processors = unet.attn_processors
-    with pytest.raises(RuntimeError), attention.watched(unet):
+def test_is_undone_after_an_error(net):
+    processors = net.attn_processors
+    with pytest.raises(RuntimeError), attention.watched(net):
         raise RuntimeError
-    assert unet.attn_processors == processors
+    assert net.attn_processors == processors
 
 
-def test_nothing_to_watch_is_an_error(unet):
+def test_nothing_to_watch_is_an_error(net):
     class Plain:
         attn_processors: dict = {}
 

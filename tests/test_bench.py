@@ -3,8 +3,11 @@ import json
 import pytest
 import torch
 
-from course_utils import bench, oracle, toybox
-from course_utils.recipes import text, tiny_sd, trunk, vae
+from course_utils import measure, oracle, toybox
+from course_utils.measure import bench
+from course_utils.models.pipelines import draw, round_trip
+from course_utils.recipes import vae
+from course_utils.tiny import pipelines, text, unet
 
 
 @pytest.fixture(scope="module")
@@ -12,9 +15,9 @@ def folder(tmp_path_factory):
     """A pipeline that has learnt nothing."""
     torch.manual_seed(0)
     tokenizer = text.build_tokenizer()
-    model = trunk.Trunk(trunk.build_unet(), text.build_text_encoder(tokenizer), 6)
+    model = unet.Trunk(unet.build_unet(), text.build_text_encoder(tokenizer), 6)
     place = tmp_path_factory.mktemp("bench") / "fresh"
-    tiny_sd.save(tiny_sd.pipeline(model, vae.build_vae(), tokenizer), place)
+    pipelines.save(pipelines.pipeline(model, vae.build_vae(), tokenizer), place)
     return place
 
 
@@ -22,7 +25,7 @@ def folder(tmp_path_factory):
 def reader(monkeypatch):
     torch.manual_seed(0)
     net = oracle.Reader(width=4).eval().requires_grad_(False)
-    monkeypatch.setattr(oracle, "reader", lambda: net)
+    monkeypatch.setattr(oracle.reading, "reader", lambda: net)
 
 
 @pytest.mark.parametrize("task", bench.TASKS)
@@ -62,10 +65,10 @@ def test_a_pictures_noise_does_not_depend_on_the_others(folder):
     pipe = models.load("text-to-image", folder)
     pipe.set_progress_bar_config(disable=True)
     said = ["a red cat", "a blue car", "a star"]
-    three = bench.generated(pipe, said, steps=2)
+    three = draw(pipe, said, steps=2)
     assert three.shape == (3, 3, 64, 64) and three.abs().max() <= 1
     torch.testing.assert_close(
-        bench.generated(pipe, said[:2], steps=2), three[:2], atol=1e-4, rtol=0
+        draw(pipe, said[:2], steps=2), three[:2], atol=1e-4, rtol=0
     )
 
 
@@ -77,14 +80,14 @@ def test_colours_that_moved_to_the_wrong_toy_are_not_bound(monkeypatch):
         return toybox.Scene((left, toybox.Thing("car", second, place="right")))
 
     asked, right, moved = pair("red", "blue"), pair("red", "blue"), pair("blue", "red")
-    monkeypatch.setattr(oracle, "reader", lambda: Knower([right, moved]))
-    found = bench.grades(pictures(2), [asked, asked])
+    monkeypatch.setattr(oracle.reading, "reader", lambda: Knower([right, moved]))
+    found = measure.grades(pictures(2), [asked, asked])
     assert found["bound"] == found["all"] == 0.5 and found["toy"] == 1
 
 
 def test_a_round_trip_keeps_shape_and_range():
     images = toybox.render(bench.scenes_for("one_toy", 3))
-    again = bench.round_trip(vae.build_vae(), images)
+    again = round_trip(vae.build_vae(), images)
     assert again.shape == images.shape and again.abs().max() <= 1
 
 

@@ -7,15 +7,14 @@ import pytest
 import torch
 
 from course_utils import check as check_room
-from course_utils import exercises
 from course_utils.check import OPEN, PASSED, WRONG, Exercise, assess, check, hint, use
 
-ROOMS = [module.name for module in pkgutil.iter_modules(exercises.__path__)]
+ROOMS = [module.name for module in pkgutil.iter_modules(check_room.__path__)]
 ALL = {
     name: task
     for room in ROOMS
     for name, task in importlib.import_module(
-        f"course_utils.exercises.{room}"
+        f"course_utils.check.{room}"
     ).EXERCISES.items()
 }
 MISTAKES = [(name, text) for name, task in ALL.items() for text in task.mistakes]
@@ -23,7 +22,7 @@ MISTAKES = [(name, text) for name, task in ALL.items() for text in task.mistakes
 
 def test_every_lesson_room_names_its_own_lesson():
     for room in ROOMS:
-        module = importlib.import_module(f"course_utils.exercises.{room}")
+        module = importlib.import_module(f"course_utils.check.{room}")
         lesson = room.removeprefix("lesson_")
         assert module.EXERCISES and all(n.startswith(lesson) for n in module.EXERCISES)
 

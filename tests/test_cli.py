@@ -4,7 +4,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from course_utils import cli
+from course_utils.commands import cli
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ def test_the_script_and_its_verbs_are_installed():
 
 
 def test_asking_for_help_does_not_wait_for_torch():
-    code = "import sys; from course_utils import cli; print('torch' in sys.modules)"
+    code = "import sys; from course_utils.commands import cli\n"
+    code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr

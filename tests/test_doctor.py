@@ -5,7 +5,7 @@ from importlib import metadata
 
 import pytest
 
-from course_utils import doctor, symptoms
+from course_utils.commands import doctor, findings
 
 
 def cures(look):
@@ -14,10 +14,10 @@ def cures(look):
 
 def test_this_machine_is_fine_where_it_matters():
     for look in (
-        symptoms.see_python,
-        symptoms.see_packages,
-        symptoms.see_torch,
-        symptoms.see_kernel,
+        findings.see_python,
+        findings.see_packages,
+        findings.see_torch,
+        findings.see_kernel,
     ):
         assert not any(cures(look)), look.__name__
 
@@ -26,7 +26,7 @@ def test_a_version_below_its_floor_is_named_with_the_cure(monkeypatch):
     real = metadata.version
     old = {"diffusers": "0.3.0"}
     monkeypatch.setattr(metadata, "version", lambda name: old.get(name) or real(name))
-    wrong = [finding for finding in symptoms.see_packages() if finding.cure]
+    wrong = [finding for finding in findings.see_packages() if finding.cure]
     assert [finding.what for finding in wrong] == ["diffusers"]
     assert wrong[0].cure.startswith("pip install 'diffusers>=")
 
@@ -38,33 +38,33 @@ def test_a_missing_package_is_named(monkeypatch):
         return "9999"
 
     monkeypatch.setattr(metadata, "version", version)
-    assert ("scipy", symptoms.INSTALL) in [
-        (f.what, f.cure) for f in symptoms.see_packages()
+    assert ("scipy", findings.INSTALL) in [
+        (f.what, f.cure) for f in findings.see_packages()
     ]
 
 
 def test_an_install_that_is_missing_is_said(monkeypatch):
-    monkeypatch.setattr(symptoms, "DISTRIBUTION", "not-there-at-all")
-    assert cures(symptoms.see_packages) == [symptoms.INSTALL]
+    monkeypatch.setattr(findings, "DISTRIBUTION", "not-there-at-all")
+    assert cures(findings.see_packages) == [findings.INSTALL]
 
 
 def test_more_threads_than_cores_are_too_many(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4096")
-    [cure] = cures(symptoms.see_threads)
+    [cure] = cures(findings.see_threads)
     assert cure.startswith("export OMP_NUM_THREADS=")
 
 
 def test_the_containers_memory_limit_counts(tmp_path):
     (tmp_path / "memory.max").write_text("700000000\n")
     (tmp_path / "memory.current").write_text("500000000\n")
-    assert symptoms.free_memory(tmp_path) == 200
+    assert findings.free_memory(tmp_path) == 200
     (tmp_path / "memory.max").write_text("max\n")
-    assert symptoms.free_memory(tmp_path) > 200
+    assert findings.free_memory(tmp_path) > 200
 
 
 def test_little_memory_and_disk_are_said(monkeypatch):
-    monkeypatch.setattr(symptoms, "free_memory", lambda: 300.0)
-    assert cures(symptoms.see_memory) == [
+    monkeypatch.setattr(findings, "free_memory", lambda: 300.0)
+    assert cures(findings.see_memory) == [
         "close other programs and other notebooks' kernels"
     ]
 
@@ -78,7 +78,7 @@ def test_a_kernel_of_another_python_is_found(monkeypatch, tmp_path):
         f'{{"argv": ["{other.as_posix()}"], "display_name": "x", "language": "python"}}'
     )
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    assert cures(symptoms.see_kernel) == ["python -m ipykernel install --sys-prefix"]
+    assert cures(findings.see_kernel) == ["python -m ipykernel install --sys-prefix"]
 
 
 def test_a_damaged_weight_is_named_with_its_cure(monkeypatch):
@@ -86,7 +86,7 @@ def test_a_damaged_weight_is_named_with_its_cure(monkeypatch):
 
     said = {"judge-digits": "x is damaged: run y"}
     monkeypatch.setattr(models, "verify", lambda: said)
-    [finding] = symptoms.see_weights()
+    [finding] = findings.see_weights()
     assert finding == ("weights", "judge-digits", "x is damaged: run y")
 
 
@@ -97,13 +97,13 @@ def test_each_lesson_gets_a_verdict(notebook, monkeypatch, tmp_path):
     )
     path.write_text(text, "utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(symptoms, "free_memory", lambda: 9000.0)
+    monkeypatch.setattr(findings, "free_memory", lambda: 9000.0)
     assert list(doctor.verdicts([])) == [("05_x", "ready (about 120 s and 0.8 GB)")]
-    broken = symptoms.Finding("torch", "missing", "install it")
+    broken = findings.Finding("torch", "missing", "install it")
     assert list(doctor.verdicts([broken])) == [
         ("05_x", "cannot run yet: look at torch")
     ]
-    monkeypatch.setattr(symptoms, "free_memory", lambda: 500.0)
+    monkeypatch.setattr(findings, "free_memory", lambda: 500.0)
     [(_, verdict)] = doctor.verdicts([])
     assert verdict == "short of memory: about 120 s and 0.8 GB, 0.5 GB free"
 
@@ -113,7 +113,8 @@ def test_the_doctor_works_where_others_do_not(missing, tmp_path):
     broken = tmp_path / f"{missing}.py"
     broken.write_text("raise ImportError('no such wheel for this machine')")
     env = os.environ | {"PYTHONPATH": str(tmp_path)}
-    code = "import sys; from course_utils import doctor; sys.exit(not doctor.examine())"
+    code = "import sys; from course_utils.commands import doctor\n"
+    code += "sys.exit(not doctor.examine())"
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True
     )

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from course_utils import gan
+from course_utils.methods import gan
 
 
 def logits(*shape, seed=0):

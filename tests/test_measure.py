@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from course_utils import data, distances, measure
+from course_utils import data, measure
+from course_utils.measure import distances
 
 
 def normal(n: int, d: int, seed: int = 0) -> torch.Tensor:

@@ -194,10 +194,10 @@ def test_a_scene_for_each_picture_is_wanted(reader):
 
 
 def test_the_onlooker_counts_toys_that_one_picture_in_a_hundred_shows():
-    from course_utils.bounds import Onlooker
+    from course_utils.measure.reports import OracleFeatures
 
     some = toys("cat", *["car"] * 150)
-    opinion = Onlooker(Knower(some)).opinion(pictures(151)[:151])
+    opinion = OracleFeatures(Knower(some)).opinion(pictures(151)[:151])
     assert opinion["classes"] == 1 and opinion["confidence"] > 0.99
 
 

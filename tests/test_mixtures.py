@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from course_utils import diffusion, schedules
-from course_utils.mixtures import Mixture
+from course_utils.diffusion.mixtures import Mixture
 
 close = torch.testing.assert_close
 

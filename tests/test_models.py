@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from course_utils import models
-from course_utils.checkpoints import Checkpoint
+from course_utils.models import shipped
+from course_utils.models.checkpoints import Checkpoint
 
 
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """A copy of the shipped weights that a test may damage."""
     folder = tmp_path / "weights"
-    shutil.copytree(models.WEIGHTS, folder)
-    monkeypatch.setattr(models, "WEIGHTS", folder)
+    shutil.copytree(shipped.WEIGHTS, folder)
+    monkeypatch.setattr(shipped, "WEIGHTS", folder)
     return folder
 
 
@@ -43,10 +44,10 @@ def test_every_shipped_weight_is_whole():
 
 
 def test_every_file_of_a_shipped_model_is_in_the_sums():
-    listed = set(models._sums(models.WEIGHTS))
-    for folder in models.WEIGHTS.iterdir():
+    listed = set(shipped._sums(shipped.WEIGHTS))
+    for folder in shipped.WEIGHTS.iterdir():
         for file in folder.glob("**/*") if folder.is_dir() else ():
-            name = file.relative_to(models.WEIGHTS).as_posix()
+            name = file.relative_to(shipped.WEIGHTS).as_posix()
             assert file.is_dir() or name in listed, name
 
 
@@ -129,9 +130,9 @@ def test_a_loaded_network_is_laid_out_for_speed(tiny_ddpm):
         p.is_contiguous(memory_format=torch.channels_last) for p in wide
     )
     video = torch.nn.Conv3d(2, 2, 3)  # has no such layout, and is left alone
-    assert models._channels_last(video) is video and video.weight.is_contiguous()
+    assert shipped._channels_last(video) is video and video.weight.is_contiguous()
     half = torch.nn.Conv2d(2, 2, 3).half()  # where it would be slower
-    assert models._channels_last(half).weight.is_contiguous()
+    assert shipped._channels_last(half).weight.is_contiguous()
 
 
 def test_a_folder_with_pickled_weights_only_is_refused(tiny_ddpm):
@@ -144,8 +145,8 @@ def test_a_folder_with_pickled_weights_only_is_refused(tiny_ddpm):
 def test_a_real_checkpoint_that_is_not_here_says_what_it_costs_and_how_to_get_it(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(models.hub, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(models.hub, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(shipped.hub, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(shipped.hub, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(FileNotFoundError) as error:
         models.load("text-to-image", "sd15", cache_dir=tmp_path)
     for part in ("stable-diffusion-v1-5", "2.8 GB", "openrail-m", "HF_HUB_OFFLINE=0"):
@@ -170,8 +171,8 @@ def test_mirrors_are_tried_in_turn_after_size_and_licence_were_shown(
         "a/gone", "mit", 1.5, 2, {"unconditional": "X"}, mirrors=("b/mirror",)
     )
     monkeypatch.setitem(models.REGISTRY, "gone", row)
-    monkeypatch.setattr(models, "_class", lambda name: Pipeline)
-    monkeypatch.setattr(models.hub, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(shipped, "_class", lambda name: Pipeline)
+    monkeypatch.setattr(shipped.hub, "HF_HUB_OFFLINE", False)
     assert models.load("unconditional", "gone") == "the pipeline"
     repos = ["a/gone", "b/mirror"]
     assert asked == [(r, True) for r in repos] + [(r, False) for r in repos]
@@ -184,8 +185,8 @@ def test_a_checkpoint_that_is_nowhere_is_an_os_error(monkeypatch):
         def from_pretrained(repo, **options):
             raise OSError("401")
 
-    monkeypatch.setattr(models, "_class", lambda name: Pipeline)
-    monkeypatch.setattr(models.hub, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(shipped, "_class", lambda name: Pipeline)
+    monkeypatch.setattr(shipped.hub, "HF_HUB_OFFLINE", False)
     with pytest.raises(OSError, match="could not be downloaded"):
         models.load("unconditional", "ddpm-cifar10")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import page, tidy
+from course_utils.commands import page, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import data, runner
+from course_utils import data
+from course_utils.commands import runner
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -22,6 +22,7 @@ ROLES = {
 }
 # The same verb on different things; the contract names both rooms.
 VERBS = {
+    "draw": {"data", "models"},
     "load": {"data", "models"},
     "sample": {"toybox", "diffusion"},
     "train": {"training", "recipes"},

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from course_utils import data, measure, models, recipes
-from course_utils.recipes import judges, shelf
+from course_utils.recipes import artifacts, classifiers
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,8 @@ def test_an_unknown_recipe_lists_what_there_is():
 def test_augmentation_depends_on_nothing_but_its_generator():
     train = data.load("digits")
     draws = [
-        judges.augmented(train, 16, torch.Generator().manual_seed(3)) for _ in range(2)
+        classifiers.augmented(train, 16, torch.Generator().manual_seed(3))
+        for _ in range(2)
     ]
     torch.testing.assert_close(draws[0], draws[1])
 
@@ -77,7 +78,7 @@ def test_augmentation_depends_on_nothing_but_its_generator():
 def test_augmented_digits_stay_digits():
     train = data.load("digits")
     generator = torch.Generator().manual_seed(0)
-    images, labels = judges.augmented(train, 300, generator)
+    images, labels = classifiers.augmented(train, 300, generator)
     assert images.shape == (300, 1, 8, 8)
     judge = measure.judge("digits")
     assert judge.accuracy(images.clamp(-1, 1), labels) > 0.98
@@ -89,8 +90,8 @@ def test_a_log_goes_on_where_it_stopped(tmp_path):
     model = torch.nn.Linear(1, 1)
     first = [State(i, 1.0, 0.1, model, model) for i in range(1, 76)]  # killed at 75
     again = [State(i, 1.0, 0.1, model, model) for i in range(51, 101)]
-    shelf.follow(iter(first), tmp_path)
-    shelf.follow(iter(again), tmp_path)
-    log = shelf.read_log(tmp_path / "log.csv")
+    artifacts.follow(iter(first), tmp_path)
+    artifacts.follow(iter(again), tmp_path)
+    log = artifacts.read_log(tmp_path / "log.csv")
     assert [(row["step"], row["loss"]) for row in log] == [(50, 1.0), (100, 1.0)]
     assert log[1]["seconds"] >= log[0]["seconds"]

@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
-from course_utils import clip as clips
 from course_utils import measure, models, recipes, toybox
-from course_utils.recipes import clip, text
-from course_utils.recipes.scenes import WHOLE, numpy_rng
+from course_utils.measure import clip as clips
+from course_utils.recipes import clip
+from course_utils.tiny import text
+from course_utils.tiny.worlds import WHOLE, numpy_rng
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from course_utils import models, toybox
-from course_utils.recipes import trilemma, vae, walks
+from course_utils import models, recipes, toybox
+from course_utils.recipes import sampler_sheets, vae
+from course_utils.tiny import rivals
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +28,25 @@ def no_tiny(monkeypatch):
 
 
 def test_the_scenes_show_one_plain_shape_and_no_seed_shows_anothers():
-    some = trilemma.plain_scenes(40, 1)
+    some = rivals.plain_scenes(40, 1)
     assert {len(scene.things) for scene in some} == {1}
     assert {scene.things[0].pattern for scene in some} == {"plain"}
     assert {scene.things[0].toy for scene in some} <= set(toybox.SHAPES)
     assert {scene.split for scene in some} == {"test"}
-    assert some == trilemma.plain_scenes(40, 1) != trilemma.plain_scenes(40, 2)
+    assert some == rivals.plain_scenes(40, 1) != rivals.plain_scenes(40, 2)
 
 
-@pytest.mark.parametrize("build", [trilemma.Game, trilemma.LatentVAE])
+@pytest.mark.parametrize("build", [rivals.Game, rivals.LatentVAE])
 def test_the_rivals_are_small_and_draw_with_the_same_network(build):
     model = build()
     assert sum(p.numel() for p in model.parameters()) < 1.5e6
-    assert model.decoder(torch.randn(3, trilemma.Z)).shape == (3, 4, 16, 16)
-    assert str(model.decoder) == str(trilemma.build_decoder())
+    assert model.decoder(torch.randn(3, rivals.Z)).shape == (3, 4, 16, 16)
+    assert str(model.decoder) == str(rivals.build_decoder())
 
 
 def test_each_loss_of_the_game_moves_its_own_player_only():
-    game = trilemma.Game()
-    real, z = torch.randn(8, 4, 16, 16), torch.randn(8, trilemma.Z)
+    game = rivals.Game()
+    real, z = torch.randn(8, 4, 16, 16), torch.randn(8, rivals.Z)
     for loss, mover, other in ((0, "critic", "decoder"), (1, "decoder", "critic")):
         game.zero_grad()
         game(real, z)[loss].backward()
@@ -62,19 +63,19 @@ def test_the_elbo_knows_its_closed_form():
         def forward(self, x, noise):
             return x + 0.1, torch.full((len(x),), 1024.0)
 
-    error = trilemma.elbo_loss(Fixed(), torch.zeros(2, 4, 16, 16), None)
+    error = rivals.elbo_loss(Fixed(), torch.zeros(2, 4, 16, 16), None)
     assert error.item() == pytest.approx(torch.tensor(0.01).log().item() / 2 + 1)
 
 
 @pytest.mark.parametrize("name", ["tiny_gan", "tiny_vae"])
 def test_a_recipe_writes_a_decoder_that_draws(name, work, no_tiny, monkeypatch):
     folder = work / "shelf" / name
-    getattr(trilemma, name)(folder, work / name, steps=2)
+    getattr(recipes.rivals, name)(folder, work / name, steps=2)
     monkeypatch.setattr(models, "path", lambda _: folder)
-    trilemma.shipped_decoder.cache_clear()
-    net = trilemma.shipped_decoder(name)
-    trilemma.shipped_decoder.cache_clear()
-    assert net(torch.randn(1, trilemma.Z)).isfinite().all()
+    rivals.shipped_decoder.cache_clear()
+    net = rivals.shipped_decoder(name)
+    rivals.shipped_decoder.cache_clear()
+    assert net(torch.randn(1, rivals.Z)).isfinite().all()
     kinds = {x.dtype for x in load_file(folder / "model.safetensors").values()}
     assert kinds == {torch.float16, torch.int64}
     card = (folder / "README.md").read_text()
@@ -82,19 +83,19 @@ def test_a_recipe_writes_a_decoder_that_draws(name, work, no_tiny, monkeypatch):
 
 
 def test_a_batch_depends_on_nothing_but_its_generator(work, no_tiny):
-    net = trilemma.the_vae(work)
+    net = recipes.rivals.the_vae(work)
     draws = [
-        trilemma.latent_batch(net, 3, 5)(torch.Generator().manual_seed(4))
+        recipes.rivals.latent_batch(net, 3, 5)(torch.Generator().manual_seed(4))
         for _ in range(2)
     ]
     torch.testing.assert_close(draws[0], draws[1])
-    assert [x.shape for x in draws[0]] == [(3, 4, 16, 16), (3, trilemma.Z)]
+    assert [x.shape for x in draws[0]] == [(3, 4, 16, 16), (3, rivals.Z)]
 
 
 def test_the_walks_go_all_the_way_down():
-    assert walks.visits_of("DDPM-1000") == [*reversed(range(1000)), -1]
-    assert walks.visits_of("DDIM-20")[:2] == [999, 949]
-    assert walks.visits_of("DDIM-20")[-2:] == [49, -1]
+    assert sampler_sheets.visits_of("DDPM-1000") == [*reversed(range(1000)), -1]
+    assert sampler_sheets.visits_of("DDIM-20")[:2] == [999, 949]
+    assert sampler_sheets.visits_of("DDIM-20")[-2:] == [49, -1]
 
 
 def test_the_sheets_come_back_as_they_were_drawn(tmp_path, monkeypatch):
@@ -105,26 +106,28 @@ def test_the_sheets_come_back_as_they_were_drawn(tmp_path, monkeypatch):
         generator = torch.Generator().manual_seed(seed + len(walk))
         return torch.rand(n, 3, 64, 64, generator=generator) * 2 - 1
 
-    monkeypatch.setattr(walks, "diffused", diffused)
+    monkeypatch.setattr(sampler_sheets, "diffused", diffused)
     pipe = SimpleNamespace(unet=SimpleNamespace(dtype=torch.float16))
     for _ in range(2):  # the second time nothing is left to do
-        walks.draw_sheets(tmp_path / "out", tmp_path / "work", pipe=pipe, n=4)
-    assert drawn == [(walk, seed) for walk in walks.WALKS for seed in range(3)]
-    back = walks.shipped_pictures("DDIM-20", tmp_path / "out")
+        sampler_sheets.draw_sheets(tmp_path / "out", tmp_path / "work", pipe=pipe, n=4)
+    assert drawn == [(walk, seed) for walk in sampler_sheets.WALKS for seed in range(3)]
+    back = rivals.shipped_pictures("DDIM-20", tmp_path / "out")
     first = diffused(None, "DDIM-20", 1, 4, None)
     torch.testing.assert_close(back[1], first, rtol=0, atol=1 / 255)
     facts = json.loads((tmp_path / "out" / "config.json").read_text())
-    assert facts["n"] == 12 and set(walks.WALKS) <= set(facts)
+    assert facts["n"] == 12 and set(sampler_sheets.WALKS) <= set(facts)
     assert facts["precision"] == "float16"
 
 
 def test_half_precision_draws_the_same_pictures(monkeypatch):
     drawn = []
     for half in (False, True):
-        monkeypatch.setattr(walks, "half_is_faster", lambda _, half=half: half)
-        pipe = walks.quick_pipeline()
+        monkeypatch.setattr(sampler_sheets, "half_is_faster", lambda _, half=half: half)
+        pipe = sampler_sheets.quick_pipeline()
         assert pipe.unet.dtype == (torch.bfloat16 if half else torch.float32)
         drawn.append(
-            walks.diffused(pipe, "DPM++-10", 0, 4, walks.visits_of("DPM++-10"))
+            sampler_sheets.diffused(
+                pipe, "DPM++-10", 0, 4, sampler_sheets.visits_of("DPM++-10")
+            )
         )
     assert (drawn[0] - drawn[1]).abs().mean() < 0.02  # of a range of 2

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from course_utils import oracle, recipes, schedules, toybox, training
-from course_utils.recipes import helps, muon, progress, text, trunk, vae
-from course_utils.recipes.scenes import SMALL, WHOLE, captions, numpy_rng, worn
+from course_utils.recipes import ablations, monitor, vae
+from course_utils.tiny import text, unet
+from course_utils.tiny.worlds import SMALL, WHOLE, captions, numpy_rng, worn
+from course_utils.training import muon
 
 
 @pytest.fixture(scope="module")
@@ -190,14 +192,14 @@ def test_the_weight_is_min_snr_for_v_with_a_floor():
     bar = schedule.alpha_bar
     snr = bar / (1 - bar)
     expected = torch.minimum(snr, torch.tensor(5.0)) / (snr + 1) + 0.5
-    torch.testing.assert_close(trunk.step_weights(schedule), expected)
+    torch.testing.assert_close(unet.step_weights(schedule), expected)
 
 
 def test_steps_drawn_by_weight_give_the_mean_that_uniform_ones_give_with_weights():
-    schedule, weights = schedules.linear(), trunk.step_weights(schedules.linear())
+    schedule, weights = schedules.linear(), unet.step_weights(schedules.linear())
     error = torch.linspace(1, 3, schedule.T)  # some error at each step
-    t = trunk.draw_steps(200_000, weights, torch.Generator().manual_seed(0))
-    mean = trunk.MEAN_WEIGHT * error[t].mean()
+    t = unet.draw_steps(200_000, weights, torch.Generator().manual_seed(0))
+    mean = unet.MEAN_WEIGHT * error[t].mean()
     torch.testing.assert_close(mean, (weights * error).mean(), atol=0.005, rtol=0)
 
 
@@ -208,9 +210,9 @@ def test_a_perfect_prediction_has_no_loss():
     def perfect(x_t, t, tokens):
         from course_utils import diffusion
 
-        return diffusion.velocity(x0, noise, t, trunk.SCHEDULE), 3 * seen
+        return diffusion.velocity(x0, noise, t, unet.SCHEDULE), 3 * seen
 
-    loss = trunk.trunk_loss(perfect, x0, noise, t, None, seen)
+    loss = unet.trunk_loss(perfect, x0, noise, t, None, seen)
     torch.testing.assert_close(loss, torch.tensor(0.0), atol=1e-6, rtol=0)
 
 
@@ -242,15 +244,15 @@ def test_progress_is_shown_at_its_minutes_and_goes_on_after_a_kill(
 ):
     now = iter(range(0, 100_000, 40))  # a step takes 40 seconds
     clock = SimpleNamespace(monotonic=lambda: next(now))
-    monkeypatch.setattr(progress, "time", clock)
-    monkeypatch.setattr(progress, "attribute_scores", lambda *_: {"1 toy": {"all": 1}})
+    monkeypatch.setattr(monitor, "time", clock)
+    monkeypatch.setattr(monitor, "attribute_scores", lambda *_: {"1 toy": {"all": 1}})
 
     def draws(model):
         return lambda prompts: torch.zeros(len(prompts), 3, 64, 64)
 
     def run(first, last):
         states = (training.State(k, 1.0, 0.1, None, None) for k in range(first, last))
-        list(progress.observed(states, draws, SMALL, tmp_path, every=10))
+        list(monitor.observed(states, draws, SMALL, tmp_path, every=10))
 
     run(1, 10)
     run(10, 20)
@@ -293,7 +295,7 @@ def test_the_folder_is_small_and_in_half_precision(tried):
 def test_the_averaged_weights_keep_their_own_features(tokenizer):
     from copy import deepcopy
 
-    model = trunk.Trunk(trunk.build_unet(), text.build_text_encoder(tokenizer), 6)
+    model = unet.Trunk(unet.build_unet(), text.build_text_encoder(tokenizer), 6)
     average = deepcopy(model)
     with torch.no_grad():
         x_t, t = torch.randn(1, 4, 16, 16), torch.tensor([3])
@@ -303,7 +305,7 @@ def test_the_averaged_weights_keep_their_own_features(tokenizer):
 
 
 def test_a_small_run_is_the_one_with_all_helps(tried, tmp_path, monkeypatch):
-    monkeypatch.setattr(helps, "SHOWN", ("muon",))
+    monkeypatch.setattr(ablations, "SHOWN", ("muon",))
     before = (tried.parent / "progress.jsonl").read_text()
     folder = recipes.train(
         "small", into=tmp_path, work=tried.parent.parent.parent, steps=3

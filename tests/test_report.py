@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import nbformat
 import pytest
 
-from course_utils import page, report
+from course_utils.commands import page, report
 
 FINE = (
     "from course_utils import session\n"

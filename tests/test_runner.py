@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import runner, tidy
+from course_utils.commands import runner, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
 

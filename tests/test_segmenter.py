@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import measure, models, oracle, recipes, segmenter, toybox
-from course_utils.recipes.silhouette import pictures_and_masks
+from course_utils import measure, models, oracle, recipes, toybox
+from course_utils.oracle import segmenter
+from course_utils.recipes.segmenter import pictures_and_masks
 
 
 def scenes(n, seed=0, **options):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from course_utils import show
-from course_utils.show import house, live, pixels, tables
+from course_utils.show import grids, style, tables, widgets
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -25,7 +25,7 @@ def page(monkeypatch):
         assert raw
         seen.append((data, metadata))
 
-    for room in (house, tables):
+    for room in (style, tables):
         monkeypatch.setattr(room, "display", display)
     return seen
 
@@ -60,7 +60,7 @@ def test_a_picture_is_one_output_with_its_words(page, name):
     kind, plain = data
     assert (plain, data[plain]) == ("text/plain", "Said aloud")
     assert metadata == {kind: {"alt": "Said aloud"}}
-    assert opened(data).width <= house.WIDTH
+    assert opened(data).width <= style.WIDTH
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -96,7 +96,7 @@ def test_tiny_pictures_are_enlarged_by_whole_pixels(page):
 
 def test_big_pictures_are_shrunk_to_the_page(page):
     show.grid(digits(4, size=512, channels=3), alt="noise")
-    assert opened(page[0][0]).width <= house.WIDTH
+    assert opened(page[0][0]).width <= style.WIDTH
 
 
 def test_a_plot_is_a_png_and_heavy_photographs_are_a_jpeg(page):
@@ -118,7 +118,7 @@ def test_a_logarithmic_axis_names_its_points_and_no_others():
 
 def test_samples_that_overshoot_are_clipped():
     loud = torch.tensor([-4.0, -1.0, 1.0, 4.0]).view(1, 1, 2, 2)
-    assert pixels.pixels(loud)[0, :, :, 0].tolist() == [[0, 0], [255, 255]]
+    assert grids.pixels(loud)[0, :, :, 0].tolist() == [[0, 0], [255, 255]]
 
 
 @pytest.mark.parametrize(
@@ -161,10 +161,10 @@ def test_wrong_arguments_are_named(wrong, words):
 
 def test_strips_take_a_tensor_or_a_list_of_batches():
     frames = digits(6)
-    one = house.drawn(show.draw_strip(frames, title="t"))
-    assert one == house.drawn(show.draw_strip([f for f in frames], title="t"))
-    assert one == house.drawn(show.draw_strip([f[None] for f in frames], title="t"))
-    rows = house.drawn(show.draw_strip([digits(3)] * 6, title="t"))
+    one = style.drawn(show.draw_strip(frames, title="t"))
+    assert one == style.drawn(show.draw_strip([f for f in frames], title="t"))
+    assert one == style.drawn(show.draw_strip([f[None] for f in frames], title="t"))
+    rows = style.drawn(show.draw_strip([digits(3)] * 6, title="t"))
     assert rows.height > 2 * one.height
 
 
@@ -178,14 +178,14 @@ def test_a_strip_picks_frames_and_labels_them():
     [(1, 8, 1), (10, 8, 10), (20, 8, 10), (64, 8, 16), (64, 64, 8), (100, 8, 10)],
 )
 def test_grids_have_rows_of_equal_length(count, size, columns):
-    assert pixels._columns(count, size) == columns
+    assert grids._columns(count, size) == columns
 
 
 def test_a_grid_may_mix_sizes_and_grey_with_colour():
     small, big = digits(1), digits(1, size=64, channels=3)
-    mixed = house.drawn(show.draw_grid([small, big], title="t"))
+    mixed = style.drawn(show.draw_grid([small, big], title="t"))
     same = small.repeat_interleave(8, 2).repeat_interleave(8, 3).expand(-1, 3, -1, -1)
-    assert mixed == house.drawn(show.draw_grid(torch.cat([same, big]), title="t"))
+    assert mixed == style.drawn(show.draw_grid(torch.cat([same, big]), title="t"))
 
 
 def test_labels_may_be_a_tensor():
@@ -204,12 +204,12 @@ def test_curves_are_named_where_they_end_and_no_name_covers_another():
     fig = show.draw_curve([1, 2, 3], lines, floor=0.1, ceiling=4.02, title="t")
     words = {text.get_text(): text for text in fig.axes[0].texts}
     assert set(words) == {"one", "two", "three", "floor 0.1", "ceiling 4.02"}
-    house.drawn(fig)
+    style.drawn(fig)
     boxes = [text.get_window_extent().extents.tolist() for text in words.values()]
     boxes.sort(key=lambda box: box[1])
     for low, high in zip(boxes, boxes[1:], strict=False):
         assert low[3] <= high[1] + 2
-    assert all(box[2] <= house.WIDTH for box in boxes)
+    assert all(box[2] <= style.WIDTH for box in boxes)
 
 
 def test_lines_that_end_together_are_named_where_they_are_apart():
@@ -221,8 +221,8 @@ def test_lines_that_end_together_are_named_where_they_are_apart():
 
 
 def test_drawing_is_silent(caplog, capsys):
-    house.drawn(show.draw_curve([1, 2, 3], {"a": LINE, "b": LINE}, title="t"))
-    house.drawn(show.draw_bars({"a": [1, 2]}, title="t", floor=0, ceiling=0.1))
+    style.drawn(show.draw_curve([1, 2, 3], {"a": LINE, "b": LINE}, title="t"))
+    style.drawn(show.draw_bars({"a": [1, 2]}, title="t", floor=0, ceiling=0.1))
     assert not caplog.records and capsys.readouterr() == ("", "")
 
 
@@ -257,7 +257,7 @@ def test_bars_show_the_mean_and_whiskers_from_least_to_greatest():
 def test_titles_stay_inside_the_picture(title):
     for fig in (show.draw_curve([1, 2], [1, 2], title=title),
                 show.draw_grid(digits(1), title=title)):  # fmt: skip
-        picture = np.asarray(house.drawn(fig))
+        picture = np.asarray(style.drawn(fig))
         assert (picture[:, -3:] == 255).all() and (picture[:3] == 255).all()
 
 
@@ -269,7 +269,7 @@ def test_the_palette_can_be_told_apart_with_any_colour_vision():
     }
     from skimage.color import rgb2lab
 
-    hexes = [[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in house.PALETTE]
+    hexes = [[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in style.PALETTE]
     linear = np.array(hexes) ** 2.2
     for matrix in [np.eye(3), *map(np.array, names.values())]:
         lab = rgb2lab((linear @ matrix.T).clip(0, 1) ** (1 / 2.2))
@@ -321,7 +321,7 @@ def test_any_figure_can_be_shown(page):
     fig, ax = show.axes(columns=2, height=2.5)
     assert len(ax) == 2
     show.figure(fig, alt="Two empty plots")
-    assert opened(page[0][0]).size == (house.WIDTH, 275)
+    assert opened(page[0][0]).size == (style.WIDTH, 275)
     with pytest.raises(ValueError, match="title or alt"):
         show.figure(Figure())
 
@@ -330,7 +330,7 @@ def test_showing_does_not_touch_the_learners_own_style():
     import matplotlib
 
     before = matplotlib.rcParams["backend"], matplotlib.rcParams.copy()
-    house.drawn(show.draw_curve([1, 2, 3], LINE, title="t"))
+    style.drawn(show.draw_curve([1, 2, 3], LINE, title="t"))
     assert before == (matplotlib.rcParams["backend"], matplotlib.rcParams)
 
 
@@ -425,7 +425,7 @@ def test_progress_works_for_generators_and_says_when_it_was_stopped(capsys):
 
 def test_the_bar_shows_count_seconds_and_message():
     bar = show.progress(range(10))
-    bar.start, bar.done = live.time.monotonic(), 5
+    bar.start, bar.done = widgets.time.monotonic(), 5
     bar.say("loss < 1")
     data = bar._bar()
     assert "width:50.0%" in data["text/html"] and "loss &lt; 1" in data["text/html"]
@@ -436,4 +436,4 @@ def test_the_bar_shows_count_seconds_and_message():
     "seconds, text", [(0.04, "0.0 s"), (41.4, "41 s"), (125, "2 min 05 s")]
 )
 def test_durations_are_said_as_a_person_would(seconds, text):
-    assert live.duration(seconds) == text
+    assert widgets.duration(seconds) == text

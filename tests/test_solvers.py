@@ -4,12 +4,26 @@ import pytest
 import torch
 from diffusers import DDIMInverseScheduler, DDIMScheduler, DPMSolverMultistepScheduler
 
-from course_utils import diffusion, schedules, solvers
-from course_utils.mixtures import Mixture
-from course_utils.recipes import text, tiny_sd, trunk, vae
+from course_utils import diffusion, schedules
+from course_utils.diffusion import solvers
+from course_utils.diffusion.mixtures import Mixture
+from course_utils.models.pipelines import guided
+from course_utils.recipes import tiny_sd, vae
+from course_utils.tiny import text, unet
 
 PREDICTS = {"noise": "epsilon", "x0": "sample", "v": "v_prediction"}
 close = torch.testing.assert_close
+
+
+class Counted:
+    """A model(x_t, t), and how often it was asked."""
+
+    def __init__(self, model):
+        self.model, self.calls = model, 0
+
+    def __call__(self, x_t, t):
+        self.calls += 1
+        return self.model(x_t, t)
 
 
 def network(seed=0):
@@ -81,7 +95,7 @@ def test_first_order_is_ddim():
 
 
 def test_second_order_needs_one_call_a_step():
-    model = solvers.Counted(network())
+    model = Counted(network())
     solvers.dpm_sample(model, start(), schedules.linear(), num_steps=7)
     assert model.calls == 7
 
@@ -183,7 +197,7 @@ def test_inversion_does_not_know_x0_prediction():
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_a_guided_walk_is_the_pipelines(scale):
     tokenizer = text.build_tokenizer()
-    parts = dict(unet=trunk.build_unet(), text=text.build_text_encoder(tokenizer))
+    parts = dict(unet=unet.build_unet(), text=text.build_text_encoder(tokenizer))
     pipe = tiny_sd.pipeline(SimpleNamespace(**parts), vae.build_vae(), tokenizer)
     for net in (pipe.unet, pipe.text_encoder, pipe.vae):
         net.eval()
@@ -191,7 +205,7 @@ def test_a_guided_walk_is_the_pipelines(scale):
     x_T = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     options = dict(num_inference_steps=3, guidance_scale=scale, output_type="latent")
     theirs = pipe(prompts, latents=x_T, **options).images
-    network = solvers.Counted(solvers.guided(pipe, prompts, scale))
+    network = Counted(guided(pipe, prompts, scale))
     options = dict(num_steps=3, predicts="v")
     ours = solvers.dpm_sample(network, x_T, schedules.linear(), **options)
     assert network.calls == 3

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import bench, measure, models, toybox
+from course_utils import measure, models, toybox
+from course_utils.measure import bench
+from course_utils.models.pipelines import draw, round_trip
 
 PROMPT = "a big red star in the middle on the grass"
 
@@ -28,7 +30,7 @@ def test_plain_diffusers_draws_the_same_picture(pipe, tmp_path, in_a_fresh_proce
         tmp_path / "image.npy",
     )
     theirs = torch.from_numpy(np.load(tmp_path / "image.npy")).permute(0, 3, 1, 2)
-    ours = bench.generated(pipe, [PROMPT], steps=5, seed=3)
+    ours = draw(pipe, [PROMPT], steps=5, seed=3)
     torch.testing.assert_close(theirs * 2 - 1, ours, atol=1e-3, rtol=0)
 
 
@@ -55,16 +57,16 @@ def test_its_sisters_load_it_as_it_is(kind, more, in_a_fresh_process):
 
 def test_it_draws_what_the_caption_says(pipe):
     scenes = bench.scenes_for("one_toy", 32, seed=5)
-    images = bench.generated(pipe, [scene.caption for scene in scenes], steps=10)
-    found = bench.grades(images, scenes)
+    images = draw(pipe, [scene.caption for scene in scenes], steps=10)
+    found = measure.grades(images, scenes)
     assert found["all"] > 0.8, found  # 500 captions are `course bench tiny`'s matter
-    assert bench.grades(images.roll(1, 0), scenes)["all"] < 0.1  # and so not by luck
+    assert measure.grades(images.roll(1, 0), scenes)["all"] < 0.1  # and so not by luck
 
 
 def test_it_draws_what_people_type_first(pipe):
     said = [f"a {c} {t}" for c in ("red", "blue") for t in ("cat", "star", "house")]
     asked = [toybox.parse(caption) for caption in said]
-    images = bench.generated(pipe, said, steps=10, seed=2)
+    images = draw(pipe, said, steps=10, seed=2)
     assert measure.attribute_accuracy(images, asked)["all"] > 0.8
     assert measure.attribute_accuracy(images.roll(1, 0), asked)["all"] < 0.4
 
@@ -72,7 +74,7 @@ def test_it_draws_what_people_type_first(pipe):
 def test_its_vae_keeps_pictures(pipe):
     rng = np.random.default_rng(5)
     images = toybox.render([toybox.sample(rng, "test") for _ in range(50)])
-    again = bench.round_trip(pipe.vae, images)
+    again = round_trip(pipe.vae, images)
     assert measure.psnr(again, images).mean() >= 34
 
 

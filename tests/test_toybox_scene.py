@@ -5,7 +5,7 @@ import pytest
 
 from course_utils import toybox
 from course_utils.toybox import Scene, Thing
-from course_utils.toybox.scene import PAIRS, TRIPLES, relation_of
+from course_utils.toybox.attributes import PAIRS, TRIPLES, relation_of
 
 
 def scenes(n, split="train", seed=0, **choices):

@@ -7,38 +7,38 @@ import torch
 
 from course_utils import models, session
 from course_utils.recipes import (
+    ablations,
+    classifiers,
     clip,
-    helps,
-    judges,
-    parts,
-    pixels,
-    readers,
-    silhouette,
+    components,
+    oracle,
+    rivals,
+    sampler_sheets,
+    segmenter,
     text,
+    tiny_pixel,
     tiny_sd,
-    trilemma,
     vae,
-    walks,
 )
 
 RECIPES: dict[str, Callable[..., None]] = {
-    "judge-digits": judges.digits,
-    "judge-fashion": judges.fashion,
-    "oracle": readers.judge_of_scenes,
-    "segmenter": silhouette.silhouette,
-    "eye": readers.eye,
+    "judge-digits": classifiers.digits,
+    "judge-fashion": classifiers.fashion,
+    "oracle": oracle.judge_of_scenes,
+    "segmenter": segmenter.silhouette,
+    "eye": oracle.eye,
     "clip": clip.clip,
     "vae": vae.vae,
     "text": text.text_encoder,
     "tiny-sd": tiny_sd.tiny_sd,
-    "tiny-pixel": pixels.tiny_pixel,
-    "small": helps.helps,
-    "tiny-gan": trilemma.tiny_gan,
-    "tiny-vae": trilemma.tiny_vae,
-    "trilemma": walks.draw_sheets,
+    "tiny-pixel": tiny_pixel.tiny_pixel,
+    "small": ablations.helps,
+    "tiny-gan": rivals.tiny_gan,
+    "tiny-vae": rivals.tiny_vae,
+    "trilemma": sampler_sheets.draw_sheets,
 }
 NAMES = tuple(RECIPES)
-CAN_BE_SMALL = (*parts.PARTS, "tiny-sd")
+CAN_BE_SMALL = (*components.PARTS, "tiny-sd")
 
 
 def train(
@@ -68,8 +68,8 @@ def train(
         raise ValueError(f"without is for tiny-sd, not for {name!r}")
     place = Path(work) / ("small" if small else "") / name
     place = place.with_name(f"{name}-without-{without}") if without else place
-    ships = not (small or without or name in parts.PARTS)
-    folder = models.WEIGHTS / name if ships else place / "weights"
+    ships = not (small or without or name in components.PARTS)
+    folder = models.shipped.WEIGHTS / name if ships else place / "weights"
     folder = Path(into) if into else folder
     options = {"small": True} if small else {}
     options |= {"without": without} if without else {}

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils import asked, toybox, training
-from course_utils.clip import Clip, clip_retrieval, clip_score
-from course_utils.recipes import shelf, text
-from course_utils.recipes.scenes import WHOLE, album, numpy_rng, worn
-from course_utils.toybox.words import leave_out
+from course_utils import toybox, training
+from course_utils.measure.clip import Clip, clip_retrieval, clip_score
+from course_utils.recipes import artifacts
+from course_utils.tiny import text
+from course_utils.tiny.worlds import WHOLE, album, numpy_rng, worn
 
 WARMEST = 4.6052  # log 100: Radford et al. never scale cosines by more than 100
 
@@ -89,7 +89,7 @@ def clip(
         seed=seed + 3000,
         save_to=work / "state.safetensors",
     )
-    model = shelf.follow(run, work).cpu()
+    model = artifacts.follow(run, work).cpu()
     save_clip(model, tokenizer, folder)
     net = Clip(model, tokenizer)
     facts = held_out_scores(net, 16 if steps >= 500 else 1)
@@ -98,7 +98,7 @@ def clip(
     parameters = sum(p.numel() for p in model.parameters())
     facts |= dict(layers=model.config.vision_config.num_hidden_layers)
     facts |= dict(steps=steps, batch=batch, lr=lr, seed=seed, parameters=parameters)
-    shelf.write_card(folder, work, CARD.format(**facts))
+    artifacts.write_card(folder, work, CARD.format(**facts))
 
 
 def pairs_and_ties(n: int, tokenizer, generator: torch.Generator) -> tuple[Tensor, ...]:
@@ -115,7 +115,7 @@ def pairs_and_ties(n: int, tokenizer, generator: torch.Generator) -> tuple[Tenso
     rows[: n // 2] = _on_one_ground(scenes, n // 2, rng)
     here = [scenes[i] for i in rows]
     said = [
-        s.attributes if rng.random() < 0.5 else leave_out(s.attributes, rng)
+        s.attributes if rng.random() < 0.5 else toybox.leave_out(s.attributes, rng)
         for s in here
     ]
     wording = [toybox.say(x, None if rng.random() < 0.5 else rng) for x in said]
@@ -142,7 +142,7 @@ def ties(scenes: list[toybox.Scene], said: list[dict]) -> Tensor:
     for i, scene in enumerate(scenes):
         for j, words in enumerate(said):
             if i != j and kinds[i] == kinds[j]:  # a caption always names its toys
-                verdict = asked.graded(words, scene.attributes)
+                verdict = toybox.graded(words, scene.attributes)
                 found[i, j] = all(good for _, good in verdict)
     return found
 

@@ -7,24 +7,21 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
-from torch import Tensor, nn
+from torch import nn
 
-from course_utils import bench, session, training
-from course_utils.recipes import muon, shelf, text
-from course_utils.recipes.parts import PARTS, encoded, load_parts, train_parts
-from course_utils.recipes.progress import attribute_scores, observed
-from course_utils.recipes.scenes import SMALL, WHOLE, World, captions, numpy_rng
-from course_utils.recipes.trunk import (
-    SCHEDULE,
-    Trunk,
-    build_unet,
-    draw_steps,
-    faster,
-    step_weights,
-    trunk_loss,
-)
+from course_utils import session, training
+from course_utils.models.pipelines import draw
+from course_utils.recipes import artifacts
+from course_utils.recipes.components import PARTS, load_parts, train_parts
+from course_utils.recipes.monitor import attribute_scores, observed
+from course_utils.tiny import text
+from course_utils.tiny.batches import encoded, trunk_batch
+from course_utils.tiny.pipelines import pipeline, save
+from course_utils.tiny.unet import SCHEDULE, Trunk, build_unet, step_weights, trunk_loss
+from course_utils.tiny.worlds import SMALL, WHOLE, World
+from course_utils.training import muon
+from course_utils.training.speed import faster
 
-CHAPTER = 5000  # steps, after which all pictures are replaced by new ones
 HELPS = ("alignment", "weighting", "muon")
 
 CARD = """# tiny-sd
@@ -95,9 +92,7 @@ def tiny_sd(
     )
 
     def draws(trunk: nn.Module) -> Callable:
-        return functools.partial(
-            bench.generated, pipeline(trunk, net, tokenizer), steps=10
-        )
+        return functools.partial(draw, pipeline(trunk, net, tokenizer), steps=10)
 
     trunk = grown(
         model,
@@ -115,7 +110,7 @@ def tiny_sd(
     )
     pipe = pipeline(trunk, net.cpu(), tokenizer)
     n = 250 if steps >= 500 and not without else 2
-    scores = attribute_scores(functools.partial(bench.generated, pipe), world, n)
+    scores = attribute_scores(functools.partial(draw, pipe), world, n)
     save(pipe, folder)
     shutil.copytree(parts["eye"], folder / "eye", dirs_exist_ok=True)
     toys = len(world.toys)
@@ -123,7 +118,7 @@ def tiny_sd(
     facts |= dict(batch=batch, lr=lr, seed=seed, option=" --small" if small else "")
     if (work / "progress.jsonl").exists():
         shutil.copy(work / "progress.jsonl", folder)
-    shelf.write_card(folder, work, CARD.format(**facts))
+    artifacts.write_card(folder, work, CARD.format(**facts))
 
 
 def grown(
@@ -157,78 +152,7 @@ def grown(
         save_to=work / "state.safetensors",
     )
     run = observed(run, draws, world, work, every)
-    return shelf.follow(run, work, every=100).cpu()
-
-
-def trunk_batch(
-    encode: Callable, listen: Callable, world: World, n: int, pictures: int, weights
-) -> training.Batch:
-    """The function that draws x0, noise, t, words and what the eye sees of x0.
-
-    encode   scenes -> x0 and what the eye sees, as `encoded`
-    listen   captions -> what the model hears of them: tokens, or vectors of words
-    weights  how much each step counts, (T,)
-    Encoding a picture costs half as much as learning from it, so a few thousand are
-    encoded at once and used for a chapter, with new captions and noise each time.
-    """
-
-    @functools.lru_cache(maxsize=1)
-    def chapter(number: int) -> tuple:
-        rng = numpy_rng(torch.Generator().manual_seed(number))
-        scenes = world.practice(pictures, rng)
-        pairs = [encode(scenes[i : i + 128]) for i in range(0, pictures, 128)]
-        return scenes, *map(torch.cat, zip(*pairs, strict=True))
-
-    def batch(generator: torch.Generator) -> tuple[Tensor, ...]:
-        scenes, x0, seen = chapter(generator.initial_seed() // CHAPTER)
-        rows = torch.randint(len(scenes), (n,), generator=generator)
-        said = captions([scenes[i] for i in rows], numpy_rng(generator))
-        heard = torch.rand(n, generator=generator) >= 0.1  # nothing, for guidance
-        words = listen([s if h else "" for s, h in zip(said, heard, strict=True)])
-        t = draw_steps(n, weights, generator)
-        noise = torch.randn(n, *x0.shape[1:], generator=generator)
-        return x0[rows].float(), noise, t, words, seen[rows]
-
-    return batch
-
-
-def scheduler():
-    """DPM-Solver++(2M) on the schedule of the training."""
-    from diffusers import DPMSolverMultistepScheduler
-
-    return DPMSolverMultistepScheduler(
-        beta_start=1e-4,
-        beta_end=0.02,
-        beta_schedule="linear",
-        prediction_type="v_prediction",
-        steps_offset=1,  # no difference here, but diffusers asks for it
-    )
-
-
-def pipeline(trunk: nn.Module, net: nn.Module, tokenizer):
-    """An ordinary StableDiffusionPipeline of the trained parts."""
-    from diffusers import StableDiffusionPipeline
-
-    pipe = StableDiffusionPipeline(
-        vae=net,
-        text_encoder=trunk.text,
-        tokenizer=tokenizer,
-        unet=trunk.unet,
-        scheduler=scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-def save(pipe, folder: Path) -> None:
-    """Write the pipeline in half precision, as from_pretrained wants it."""
-    for net in (pipe.vae, pipe.unet, pipe.text_encoder):
-        net.half()
-    pipe.save_pretrained(folder)
-    text.save_text(pipe.text_encoder, pipe.tokenizer, folder)
+    return artifacts.follow(run, work, every=100).cpu()
 
 
 def in_rows(scores: dict) -> str:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import measure, toybox, training
-from course_utils.recipes import shelf
-from course_utils.recipes.scenes import SMALL, WHOLE, World, album, numpy_rng
+from course_utils.recipes import artifacts
+from course_utils.tiny.worlds import SMALL, WHOLE, World, album, numpy_rng
 
 CROPS = 0.72  # of all steps see parts of 32x32 pixels: as good, and four times faster
 
@@ -89,7 +89,7 @@ def learn(
         seed=seed,
         save_to=work / "state.safetensors",
     )
-    return shelf.follow(run, work).cpu().vae
+    return artifacts.follow(run, work).cpu().vae
 
 
 def refine(net: nn.Module, *options: object) -> nn.Module:

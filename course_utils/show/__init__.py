@@ -6,11 +6,11 @@ floats (B, C, H, W) in [-1, 1]. `show.NAME(...)` displays and returns None; its 
 """
 
 from .curves import draw_curve
-from .house import axes, figure, shown
-from .live import gif, progress, widget
-from .pixels import draw_grid, draw_strip
+from .grids import draw_grid, draw_strip
 from .plots import draw_bars, draw_heat, draw_points
+from .style import axes, figure, shown
 from .tables import compare, table
+from .widgets import gif, progress, widget
 
 grid = shown(draw_grid)
 strip = shown(draw_strip)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from .house import DASHED, INK, SOFT, STYLE, array, axes, colours
+from .style import DASHED, INK, SOFT, STYLE, array, axes, colours
 from .tables import short
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from .house import (
+from .style import (
     DASHED,
     DPI,
     INK,

@@ -6,13 +6,14 @@
     toybox.apply(scene, "make the cat blue")
     toybox.imagine("a sad cat in the snow", rng)
 
-Rooms: palette (colours), scene (what there is), words and parsing (captions), edits
-(instructions), sdf, shapes, grounds and draw (pictures), answers (masks, edges and all
-else that is known of them), export (folders of pictures),
-imagine (scenes from captions).
+Its modules, each knowing only those before it: palette (colours), attributes (what can
+be), words and parsing (captions), scene (what there is), sampling (random scenes),
+edits (instructions), compare (is it what was asked for?), sdf, shapes, grounds and draw
+(pictures), annotations (masks, edges and all else that is known of them), export
+(folders of pictures).
 """
 
-from course_utils.toybox.answers import (
+from course_utils.toybox.annotations import (
     depth,
     edges,
     keypoints,
@@ -20,6 +21,16 @@ from course_utils.toybox.answers import (
     scribbles,
     segmentation,
 )
+from course_utils.toybox.attributes import (
+    ATTRIBUTES,
+    DRAWN,
+    FACES,
+    HELD_OUT,
+    PLACES,
+    SHAPES,
+    relation_of,
+)
+from course_utils.toybox.compare import graded
 from course_utils.toybox.draw import render
 from course_utils.toybox.edits import (
     VOCABULARY,
@@ -30,21 +41,11 @@ from course_utils.toybox.edits import (
     random_edit,
 )
 from course_utils.toybox.export import export
-from course_utils.toybox.imagine import imagine
 from course_utils.toybox.palette import ALLOWED, COLOURS, GROUNDS
 from course_utils.toybox.parsing import parse
-from course_utils.toybox.scene import (
-    ATTRIBUTES,
-    DRAWN,
-    FACES,
-    HELD_OUT,
-    PLACES,
-    SHAPES,
-    Scene,
-    Thing,
-    sample,
-)
-from course_utils.toybox.words import describe, say
+from course_utils.toybox.sampling import imagine, sample
+from course_utils.toybox.scene import Scene, Thing, describe
+from course_utils.toybox.words import leave_out, say
 
 __all__ = [
     "ALLOWED",
@@ -65,13 +66,16 @@ __all__ = [
     "describe",
     "edges",
     "export",
+    "graded",
     "imagine",
     "instruct",
     "keypoints",
+    "leave_out",
     "masks",
     "parse",
     "parse_edit",
     "random_edit",
+    "relation_of",
     "render",
     "sample",
     "say",

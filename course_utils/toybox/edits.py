@@ -10,19 +10,18 @@ import re
 
 import numpy as np
 
-from course_utils.toybox.palette import ALLOWED
-from course_utils.toybox.parsing import CAPTION_WORDS, Reading, tokens
-from course_utils.toybox.scene import (
+from course_utils.toybox.attributes import (
     ATTRIBUTES,
     FACES,
     HELD_OUT,
     PAIRS,
     TRIPLES,
-    Scene,
-    Thing,
     known,
-    sample,
 )
+from course_utils.toybox.palette import ALLOWED
+from course_utils.toybox.parsing import CAPTION_WORDS, Reading, tokens
+from course_utils.toybox.sampling import sample
+from course_utils.toybox.scene import Scene, Thing
 from course_utils.toybox.words import article, say
 
 FORMS = {

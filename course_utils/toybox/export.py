@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from course_utils.images import to_bytes
 from course_utils.toybox.draw import render
-from course_utils.toybox.scene import sample
-from course_utils.toybox.words import describe
+from course_utils.toybox.sampling import sample
+from course_utils.toybox.scene import describe
 
 
 def export(
@@ -38,8 +38,7 @@ def _examples(n: int, split: str, seed: int, size: int) -> Iterator[tuple]:
     rng = np.random.default_rng(seed)
     for start in range(0, n, 256):
         scenes = [sample(rng, split) for _ in range(min(256, n - start))]
-        pictures = ((render(scenes, size) + 1) * 127.5).round().to(torch.uint8)
-        pictures = pictures.permute(0, 2, 3, 1).numpy()
+        pictures = to_bytes(render(scenes, size))
         for k, (scene, picture) in enumerate(zip(scenes, pictures, strict=True), start):
             row = {"file_name": f"{k:06d}.png", "text": describe(scene, rng)}
             yield row | {"caption": scene.caption} | scene.attributes, picture

@@ -7,8 +7,8 @@ before them.
 import difflib
 import re
 
+from course_utils.toybox.attributes import ATTRIBUTES, OF_A_THING, PLACES, relation_of
 from course_utils.toybox.palette import SETTINGS, TONES
-from course_utils.toybox.scene import ATTRIBUTES, OF_A_THING, PLACES, relation_of
 from course_utils.toybox.words import ADJECTIVES, AFTER, NUMBERS, SYNONYMS
 
 FILLERS = set("a an the at on in of to and with is are there picture one it".split())

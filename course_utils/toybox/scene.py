@@ -1,4 +1,4 @@
-"""What there is in the toybox: things, scenes, random scenes and their splits.
+"""What there is in the toybox: things, scenes, their captions and splits.
 
 A `Scene` is one, two or three `Thing`s on a ground. Everything that a caption can say
 is an attribute; `shift`, `scale`, `turn` and `pose` are what a caption leaves open.
@@ -10,49 +10,18 @@ from functools import cached_property
 
 import numpy as np
 
-from course_utils.toybox import palette
-
-SHAPES = ["circle", "square", "triangle", "star", "heart", "cross", "ring", "diamond"]
-DRAWN = ["cat", "bunny", "fish", "duck", "car", "boat", "house", "tree", "doll"]
-FACES = ["cat", "bunny"]
-ROWS, COLUMNS = ["top", "", "bottom"], ["left", "", "right"]
-PLACES = [f"{r} {c}".strip() or "middle" for r in ROWS for c in COLUMNS]
-ATTRIBUTES = {
-    "toy": SHAPES + DRAWN,
-    "colour": list(palette.COLOURS),
-    "size": ["small", "big"],
-    "pattern": ["plain", "outlined", "dotted", "striped"],
-    "place": PLACES,
-    "mood": ["happy", "sad"],
-    "ground": list(palette.GROUNDS),
-    "relation": ["left of", "above"],
-    "count": [1, 2, 3],
-}
-OF_A_THING = ("toy", "colour", "size", "pattern", "place", "mood")
-WIDTH = {"small": 0.32, "big": 0.46}  # of the picture: 20 and 29 of 64 pixels
-ROOM = {"small": 0.035, "big": 0.011}  # how far a thing may stray from its place
-CELL = 0.2475  # from one place to the next
-# each toy never appears in one colour outside the split "unseen"
-HELD_OUT = {
-    toy: ATTRIBUTES["colour"][(3 * k + k // 8) % 8]
-    for k, toy in enumerate(ATTRIBUTES["toy"])
-}
-# where two or three things can stand without touching, in reading order
-PAIRS = [(0, 2), (3, 5), (6, 8), (0, 6), (1, 7), (2, 8)]
-TRIPLES = [(0, 2, 7), (1, 6, 8), (0, 5, 6), (2, 3, 8)]
-TRIPLES += [(0, 2, 6), (0, 2, 8), (0, 6, 8), (2, 6, 8)]
-
-
-def known(attribute: str, value: object) -> object:
-    """The value itself, or a ValueError that lists what the attribute can be."""
-    if attribute not in ATTRIBUTES:
-        raise ValueError(
-            f"no attribute {attribute!r}; the toybox has {', '.join(ATTRIBUTES)}"
-        )
-    if value not in ATTRIBUTES[attribute]:
-        choices = ", ".join(map(str, ATTRIBUTES[attribute]))
-        raise ValueError(f"{attribute}={value!r} is not one of: {choices}")
-    return value
+from course_utils.toybox.attributes import (
+    ATTRIBUTES,
+    CELL,
+    FACES,
+    HELD_OUT,
+    OF_A_THING,
+    PLACES,
+    WIDTH,
+    known,
+    relation_of,
+)
+from course_utils.toybox.words import leave_out, say
 
 
 @dataclass(frozen=True)
@@ -140,9 +109,7 @@ class Scene:
     @cached_property
     def caption(self) -> str:
         """Says every attribute; `parse` gives them all back."""
-        from course_utils.toybox import words  # words needs the names defined above
-
-        return words.say(self.attributes)
+        return say(self.attributes)
 
     @property
     def split(self) -> str:
@@ -152,89 +119,10 @@ class Scene:
         return "test" if zlib.crc32(self.caption.encode()) % 8 == 0 else "train"
 
 
-def relation_of(cells: list[int]) -> str | None:
-    """How the first of two things in places 0..8 stands to the second, or None."""
-    if len(cells) != 2:
-        return None
-    (row, column), (other_row, other_column) = (divmod(c, 3) for c in cells)
-    if row == other_row and column < other_column:
-        return "left of"
-    return "above" if column == other_column and row < other_row else None
+def describe(scene: Scene, rng: np.random.Generator, keep: float = 0.75) -> str:
+    """The scene in varied wording, attributes left out at random.
 
-
-def sample(
-    rng: np.random.Generator,
-    split: str = "train",
-    things: int | None = None,
-    **choices: str | list[str],
-) -> Scene:
-    """A random scene of a split.
-
-    `things` fixes their number; `toy="cat"` or `colour=["red", "blue"]` narrows an
-    attribute, for every thing. Train, test and unseen share no caption; in unseen, at
-    least one toy has the colour that the other two never show it in.
+    keep is about the share of them that stays: the lower, the shorter the caption.
+    `parse` gives back exactly what it says.
     """
-    if split not in ("train", "test", "unseen"):
-        raise ValueError(f"split={split!r} is not one of: train, test, unseen")
-    options = {name: list(values) for name, values in ATTRIBUTES.items()}
-    for name, chosen in choices.items():
-        chosen = [chosen] if isinstance(chosen, str) else list(chosen)
-        options[name] = [known(name, value) for value in chosen]
-    options["count"] = options["count"] if things is None else [known("count", things)]
-    for _ in range(2000):
-        scene = _draw(rng, options, hold_out=split != "unseen")
-        if scene is not None and scene.split == split:
-            return scene
-    raise ValueError(
-        f"sample found no scene with {choices or things} in split={split!r}: the "
-        "colour may be held out for the toy or vanish into the ground; widen the choice"
-    )
-
-
-def _draw(rng: np.random.Generator, options: dict, hold_out: bool) -> Scene | None:
-    """One try: None where the choices leave no colour or place."""
-    count = _pick(rng, options["count"], (0.5, 0.35, 0.15))
-    settings = [g for g in options["ground"] if g in palette.SETTINGS]
-    setting = rng.random() < 0.25 and settings  # makes them half of all grounds
-    ground = _pick(rng, setting or options["ground"])
-    equal = count > 1 and (rng.random() < 0.3 or len(options["toy"]) < count)
-    toys = list(options["toy"])
-    spots = {1: [(c,) for c in range(9)], 2: PAIRS, 3: TRIPLES}[count]
-    spots = [s for s in spots if all(PLACES[c] in options["place"] for c in s)]
-    things = []
-    for cell in _pick(rng, spots) if spots else ():
-        if not (equal and things):
-            look = _look(rng, toys, options, ground, hold_out)
-            if look is None:
-                return None
-            toys.remove(look["toy"])  # mixed scenes show each toy once
-        things.append(_place(rng, look, PLACES[cell]))
-    return Scene(things, ground) if things else None
-
-
-def _look(rng, toys: list[str], options: dict, ground: str, hold_out: bool):
-    toy = _pick(rng, toys)
-    colours = [c for c in options["colour"] if c in palette.ALLOWED[ground]]
-    if hold_out:
-        colours = [c for c in colours if c != HELD_OUT[toy]]
-    if not colours:
-        return None
-    look = {"toy": toy, "colour": _pick(rng, colours)}
-    look |= {name: _pick(rng, options[name]) for name in ("size", "pattern")}
-    if toy in FACES:
-        look["mood"] = _pick(rng, options["mood"])
-    return look
-
-
-def _place(rng, look: dict, place: str) -> Thing:
-    dx, dy, grow, left, right = rng.random(5).tolist()
-    room = 2 * ROOM[look["size"]]
-    pose = (120 * left - 60, 120 * right - 60) if look["toy"] == "doll" else (0.0, 0.0)
-    shift = (room * (dx - 0.5), room * (dy - 0.5))
-    return Thing(**look, place=place, shift=shift, scale=0.93 + 0.07 * grow, pose=pose)
-
-
-def _pick(rng: np.random.Generator, values: list, weights: tuple | None = None):
-    if weights is None or len(values) != len(weights):
-        return values[int(rng.random() * len(values))]
-    return values[int(np.searchsorted(np.cumsum(weights), rng.random()))]
+    return say(leave_out(scene.attributes, rng, keep), rng)

@@ -1,4 +1,4 @@
-"""Scenes in words: `say` and `describe`, of which `parsing.parse` is the exact inverse.
+"""Attributes in words: `say`, of which `parsing.parse` is the exact inverse.
 
 A caption is a list of toys, each with adjectives before and a place after it, and a
 ground.
@@ -8,8 +8,8 @@ import re
 
 import numpy as np
 
+from course_utils.toybox.attributes import ATTRIBUTES, OF_A_THING
 from course_utils.toybox.palette import SETTINGS
-from course_utils.toybox.scene import ATTRIBUTES, OF_A_THING, Scene
 
 ADJECTIVES = ("size", "mood", "pattern", "colour")  # in the order in which they stand
 SYNONYMS = {
@@ -137,15 +137,6 @@ def _framed(text: str, ground: str | None, rng, number: int) -> str:
     elif rng is not None and draw > 0.65:
         text = f"a picture of {text}"
     return f"{text}{', ' if where and ',' in text else ' '}{where}".strip()
-
-
-def describe(scene: Scene, rng: np.random.Generator, keep: float = 0.75) -> str:
-    """The scene in varied wording, attributes left out at random.
-
-    keep is about the share of them that stays: the lower, the shorter the caption.
-    `parse` gives back exactly what it says.
-    """
-    return say(leave_out(scene.attributes, rng, keep), rng)
 
 
 def leave_out(said: dict, rng: np.random.Generator, keep: float = 0.75) -> dict:

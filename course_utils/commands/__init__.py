@@ -1,0 +1,1 @@
+"""What `course VERB` does: one module a verb, and what they share."""

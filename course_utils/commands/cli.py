@@ -1,0 +1,119 @@
+"""The console script `course`: every verb of the Makefile, for those without make."""
+
+import os
+import sys
+from collections.abc import Callable
+
+import click
+
+LESSONS = click.argument("lessons", nargs=-1, metavar="[LESSONS]...")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="generative-vision-course")
+def main() -> None:
+    """Generative AI for vision, from GANs to video, in your own notebooks."""
+
+
+@main.command("run")
+@LESSONS
+@click.option("--run", "size", default="laptop", help="quick, laptop (default) or full")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="parameter"
+)
+def run_lessons(lessons: tuple[str, ...], size: str, settings: tuple[str, ...]) -> None:
+    """Run LESSONS (such as 05 06; all if none) and leave build/course/index.html.
+
+    --set gives a parameter of the lessons another value, as in --set seed=1.
+    """
+    from course_utils.commands import report
+
+    _leave(lambda: report.course(lessons, size, dict(map(_split, settings))))
+
+
+@main.command("notebooks")
+@LESSONS
+def save_notebooks(lessons: tuple[str, ...]) -> None:
+    """Run LESSONS at laptop size; save those in place that reach their end."""
+    from course_utils.commands import report
+
+    _leave(lambda: report.in_place(lessons))
+
+
+@main.command("lab")
+@click.argument("lesson", default="00")
+def open_lab(lesson: str) -> None:
+    """Open JupyterLab on LESSON (00 if none), for this computer only."""
+    from course_utils.commands import runner
+
+    def start() -> bool:
+        [notebook] = runner.lessons([lesson])
+        try:
+            from jupyterlab.labapp import main as lab
+        except ImportError:
+            raise ValueError('no JupyterLab here: pip install -e ".[lab]"') from None
+        options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={runner.root()}"]
+        if getattr(os, "geteuid", lambda: 1)() == 0:
+            options.append("--allow-root")  # in a container, where else to be root
+        return not lab([str(notebook), *options])
+
+    _leave(start)
+
+
+@main.command("doctor")
+def see_doctor() -> None:
+    """Look at versions, threads, memory, kernel, widgets, weights; say what to do."""
+    from course_utils.commands import doctor
+
+    _leave(doctor.examine)
+
+
+@main.command("train")
+@click.argument("name")
+@click.option("--small", is_flag=True, help="tiny-sd and its parts: plain shapes only")
+@click.option("--without", default="", help="tiny-sd: alignment, weighting or muon")
+def train_again(name: str, small: bool, without: str) -> None:
+    """Train the shipped weight NAME again, from nothing, as it was trained."""
+    from course_utils import recipes
+
+    _leave(lambda: bool(recipes.train(name, small=small, without=without)))
+
+
+@main.command("bench")
+@click.argument("name")
+@click.option("--model", metavar="FOLDER", help="any pipeline's folder, in its place")
+@click.option("--n", default=500, help="captions of each kind, 500 if not given")
+def run_bench(name: str, model: str | None, n: int) -> None:
+    """Examine the model NAME (tiny) at length; rows go to build/bench/NAME.json.
+
+    tiny: attribute accuracy of held-out captions of five kinds, seconds, size.
+    """
+    from course_utils.measure import bench
+
+    def examine() -> bool:
+        if name not in bench.BENCHES:
+            raise ValueError(
+                f"bench is one of {', '.join(bench.BENCHES)}, not {name!r}"
+            )
+        try:
+            return bool(bench.BENCHES[name](model or name, n))
+        except OSError as error:  # a weight is missing, and the message says the cure
+            raise ValueError(str(error)) from None
+
+    _leave(examine)
+
+
+def _split(setting: str) -> tuple[str, str]:
+    name, equals, value = setting.partition("=")
+    if not equals:
+        raise ValueError(f"--set takes NAME=VALUE, as in --set seed=1, not {setting!r}")
+    return name.strip(), value.strip()
+
+
+def _leave(work: Callable[[], bool]) -> None:
+    """Exit with 0 if `work` says that all went well; say bad input in one line."""
+    try:
+        fine = work()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(0 if fine else 1)

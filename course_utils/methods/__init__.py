@@ -1,0 +1,1 @@
+"""One paper a file, where two lessons share it."""

@@ -1,0 +1,94 @@
+"""Pictures into a pipeline and out of it: encode, decode, round trip, guided, draw.
+
+A pipeline is a Stable Diffusion of diffusers, or, for `draw`, one that draws in pixels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from course_utils import diffusion
+from course_utils.diffusion import Model
+from course_utils.images import in_parts
+
+
+@torch.no_grad()
+def encode(vae, images: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) in [-1, 1] to scaled latents (B, 4, h, w), the modes."""
+
+    def some(part: Tensor) -> Tensor:
+        latents = vae.encode(part.to(vae.device, vae.dtype)).latent_dist.mode()
+        return latents * vae.config.scaling_factor
+
+    return in_parts(some, images, 100)
+
+
+@torch.no_grad()
+def decode(vae, latents: Tensor) -> Tensor:
+    """Scaled latents (B, 4, h, w) to pictures (B, 3, H, W) in [-1, 1], float32."""
+
+    def some(part: Tensor) -> Tensor:
+        unscaled = part.to(vae.device, vae.dtype) / vae.config.scaling_factor
+        return vae.decode(unscaled).sample.float().clamp(-1, 1)
+
+    return in_parts(some, latents, 16)
+
+
+def round_trip(vae, images: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) in [-1, 1] to their most probable latents and back."""
+    return decode(vae, encode(vae, images)).cpu()
+
+
+def guided(pipe, prompts: Sequence[str], scale: float = 1.0) -> Model:
+    """A Stable Diffusion pipeline's network as a model(x_t, t), with guidance.
+
+    Row i of x_t belongs to prompts[i]. With scale 1 the network is asked once a call,
+    else twice, in one batch. What it predicts, pipe.scheduler.config says.
+    """
+    words = pipe.encode_prompt(prompts, pipe.device, 1, False)[0]  # (B, tokens, D)
+    nothing = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
+
+    def model(x_t: Tensor, t: Tensor) -> Tensor:
+        x = x_t.to(pipe.unet.dtype)
+        if scale == 1:
+            return pipe.unet(x, t, words).sample.to(x_t)
+        both = torch.cat([words, nothing])
+        answers = pipe.unet(torch.cat([x, x]), torch.cat([t, t]), both).sample
+        return diffusion.guidance(*answers.to(x_t).chunk(2), scale)
+
+    return model
+
+
+def draw(
+    pipe,
+    captions: Sequence[str],
+    steps: int = 20,
+    guidance: float = 3.0,
+    seed: int = 0,
+    label: str | None = None,
+) -> Tensor:
+    """Pictures (B, 3, H, W) in [-1, 1] for the captions, 16 at a time.
+
+    Picture k starts from the noise of seed + k, whatever the others are. A label shows
+    a progress line. `pipe` draws latents (StableDiffusionPipeline) or pixels
+    (IFPipeline).
+    """
+    pixels = not hasattr(pipe, "vae")
+    options = dict(num_inference_steps=steps, guidance_scale=guidance)
+    options |= dict(output_type="pt") | (dict(clean_caption=False) if pixels else {})
+    found = []
+    for i in tqdm(range(0, len(captions), 16), label, disable=not label, leave=False):
+        some = list(captions[i : i + 16])
+        seeds = range(seed + i, seed + i + len(some))
+        options["generator"] = [torch.Generator().manual_seed(k) for k in seeds]
+        found.append(pipe(some, **options).images.float().cpu())
+    drawn = torch.cat(found)  # a pixel pipeline gives [-1, 1], the other one [0, 1]
+    return (drawn if pixels else drawn * 2 - 1).clamp(-1, 1)
+
+
+def to_64(images: Tensor) -> Tensor:
+    """(B, 3, 32, 32) -> (B, 3, 64, 64); the oracle reads true ones without a fault."""
+    return F.interpolate(images, 64, mode="bicubic").clamp(-1, 1)

@@ -1,0 +1,107 @@
+"""What a generator can do by now: sheets of samples and attribute accuracies.
+
+A training uses none of it: the oracle watches, and teaches nothing.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from course_utils import measure, oracle
+from course_utils.images import save_sheet
+from course_utils.tiny.worlds import World, numpy_rng
+from course_utils.training import State
+
+PAGE = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="60">
+<title>It learns</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1080px;
+       margin: 2rem auto; padding: 0 1rem }
+h2 { font-size: 1.1rem; font-weight: 600; margin: 2rem 0 .5rem }
+img { max-width: 100%; image-rendering: pixelated; border-radius: 6px }
+ol { columns: 2; font-size: .85rem; color: #555 }
+</style>
+<h1>It learns</h1>
+<p>The same 64 captions, none of them in the training; the newest sheet is on top, and
+this page looks for a newer one every minute. An oracle that teaches nothing reads 48
+captions with one toy and 48 with two.</p>"""
+
+
+def attribute_scores(
+    draws: Callable, world: World, n: int, split: str = "test"
+) -> dict:
+    """Attribute accuracies of n captions with one toy, n with two; {} if no oracle."""
+    try:
+        oracle.reader()
+    except (ValueError, OSError):  # not trained yet
+        return {}
+    scores = {}
+    for things in (1, 2):
+        rng = numpy_rng(torch.Generator().manual_seed(things))
+        scenes = world.scenes(n, rng, split, things=things)
+        images = draws([scene.caption for scene in scenes])
+        found = measure.grades(images, scenes)
+        scores[f"{things} toy"] = {name: round(x, 4) for name, x in found.items()}
+    return scores
+
+
+def observed(
+    run: Iterator[State], draws: Callable, world: World, work: Path, every: int
+) -> Iterator[State]:
+    """Pass the states on; draw a sheet and examine at minutes 1, 2, 5, 10 and so on.
+
+    And at the end. The minutes that this takes count, too.
+    """
+    log = work / "progress.jsonl"
+    rows = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    before = json.loads(rows[-1])["minutes"] if rows else 0.0
+    marks = [m for m in (1, 2, 5, 10, *range(20, 6000, every)) if m > before]
+    rng = numpy_rng(torch.Generator().manual_seed(7))
+    prompts = [scene.caption for scene in world.scenes(64, rng, "test")]
+    start, last = time.monotonic(), None
+
+    def look(state: State, minutes: float) -> int:
+        minutes = round(minutes, 2)
+        ready = draws(state.ema)
+        save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
+        row = dict(minutes=minutes, step=state.step)
+        row |= dict(loss=round(state.loss, 4)) | attribute_scores(ready, world, 48)
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        _write_page(work, prompts)
+        print(f"{_in_words(row)}: look at {work / 'index.html'}", flush=True)
+        return state.step
+
+    for state in run:
+        minutes = before + (time.monotonic() - start) / 60
+        if minutes >= marks[0]:
+            marks = [m for m in marks if m > minutes]
+            last = look(state, minutes)
+        yield state
+    if last != state.step:
+        look(state, before + (time.monotonic() - start) / 60)
+
+
+def _in_words(row: dict) -> str:
+    """A row of progress.jsonl as a sentence."""
+    kinds = {"1 toy": "one toy", "2 toy": "two toys"}
+    right = [f"{kinds[k]} {row[k]['all']:.0%}" for k in kinds if k in row]
+    after = f"after {row['minutes']:.0f} min, {row['step']} steps"
+    return after + (f", everything right: {', '.join(right)}" if right else "")
+
+
+def _write_page(work: Path, prompts: list[str]) -> None:
+    """A page that shows the sheets, newest first, and looks again every minute."""
+    lines = (work / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = {round(row["minutes"]): row for row in map(json.loads, lines)}
+    page = [PAGE]
+    for minute, row in sorted(rows.items(), reverse=True):
+        page.append(f"<h2>{_in_words(row)}</h2>")
+        page.append(f'<img src="sheet-{minute:04d}-minutes.png" alt="">')
+    page.append("<h2>What was asked for, row by row</h2><ol>")
+    page += [f"<li>{prompt}</li>" for prompt in prompts]
+    text = "\n".join([*page, "</ol>\n"])
+    (work / "index.html").write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,11 @@
+"""The miniature family: its networks, and the batches that they learn from.
+
+Importable without training anything; how each weight was trained is in recipes.
+
+    worlds      the part of the toybox that a model learns, as batches
+    text        the tokenizer of its words, and the text encoder
+    unet        the UNets, what is trained, and its loss
+    batches     pictures encoded, noise, steps and words: what the UNets learn from
+    pipelines   the parts put together: ordinary pipelines of diffusers
+    rivals      the GAN, the VAE and the walks that lesson 08 compares
+"""

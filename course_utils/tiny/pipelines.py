@@ -1,0 +1,64 @@
+"""The family's parts put together: ordinary pipelines of diffusers, and how to save."""
+
+from pathlib import Path
+
+from torch import nn
+
+from course_utils.tiny.text import save_text
+
+
+def scheduler():
+    """DPM-Solver++(2M) on the schedule of the training."""
+    from diffusers import DPMSolverMultistepScheduler
+
+    return DPMSolverMultistepScheduler(
+        beta_start=1e-4,
+        beta_end=0.02,
+        beta_schedule="linear",
+        prediction_type="v_prediction",
+        steps_offset=1,  # no difference here, but diffusers asks for it
+    )
+
+
+def pipeline(trunk: nn.Module, net: nn.Module, tokenizer):
+    """An ordinary StableDiffusionPipeline of the trained parts."""
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline(
+        vae=net,
+        text_encoder=trunk.text,
+        tokenizer=tokenizer,
+        unet=trunk.unet,
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def pixel_pipeline(unet: nn.Module, encoder: nn.Module, tokenizer):
+    """An ordinary IFPipeline of the trained parts."""
+    from diffusers import IFPipeline
+
+    pipe = IFPipeline(
+        tokenizer=tokenizer,
+        text_encoder=encoder,
+        unet=unet,
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        watermarker=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def save(pipe, folder: Path) -> None:
+    """Write the pipeline in half precision, as from_pretrained wants it."""
+    for net in (pipe.vae, pipe.unet, pipe.text_encoder):
+        net.half()
+    pipe.save_pretrained(folder)
+    save_text(pipe.text_encoder, pipe.tokenizer, folder)

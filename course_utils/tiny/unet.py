@@ -1,0 +1,143 @@
+"""What learns in the miniature Stable Diffusion, and from which loss.
+
+Latent diffusion (Rombach et al. 2022) that predicts v. Its text encoder already
+understands the captions (recipes/text.py): without that, colours come far later.
+Three more helps: features aligned with those of a network that reads pictures (REPA, Yu
+et al. 2024), steps drawn as often as they count, and Muon (training/muon.py). What two
+of them buy, lesson 09 measures (recipes/ablations.py).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_utils import diffusion, schedules
+from course_utils.training.speed import half_is_faster
+
+
+def build_unet() -> nn.Module:
+    """A diffusers UNet2DConditionModel with fresh weights: 5.6 M.
+
+    It looks at the caption where latents are 8x8 and 4x4, not at 16x16: half the time.
+    """
+    from diffusers import UNet2DConditionModel
+    from diffusers.models.attention_processor import AttnProcessor
+
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(64, 96, 128),
+        layers_per_block=1,
+        down_block_types=(
+            "DownBlock2D",
+            "CrossAttnDownBlock2D",
+            "CrossAttnDownBlock2D",
+        ),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=128,
+        attention_head_dim=4,  # diffusers' name for the number of heads
+    )
+    unet.set_attn_processor(AttnProcessor())  # on a CPU faster than the default
+    return unet
+
+
+SIDE = 32  # of the pictures that the pixel model draws
+
+
+def build_pixel_unet() -> nn.Module:
+    """A UNet2DConditionModel for (3, 32, 32), with fresh weights; words at 8x8, 4x4."""
+    from diffusers import UNet2DConditionModel
+    from diffusers.models.attention_processor import AttnProcessor
+
+    plain, listens = ["DownBlock2D"] * 2, ["CrossAttnDownBlock2D"] * 2
+    up = [name.replace("Down", "Up") for name in (*listens, *plain)]
+    unet = UNet2DConditionModel(
+        sample_size=SIDE,
+        in_channels=3,
+        out_channels=6,
+        block_out_channels=(32, 64, 96, 128),
+        layers_per_block=1,
+        down_block_types=(*plain, *listens),
+        up_block_types=up,
+        cross_attention_dim=128,
+        attention_head_dim=4,  # diffusers' name for the number of heads
+    )
+    unet.set_attn_processor(AttnProcessor())  # on a CPU faster than the default
+    return unet
+
+
+class Trunk(nn.Module):
+    """What is trained: the UNet, the text encoder, and a head that is thrown away."""
+
+    def __init__(
+        self, unet: nn.Module, encoder: nn.Module | None, channels: int, floor: int = 1
+    ):
+        """Align the UNet's `floor`, where it is 8x8, with the eye's maps of `channels`.
+
+        Without an encoder the model is told vectors of words, not tokens.
+        """
+        super().__init__()
+        self.unet, self.text, self.inside = unet, encoder, None
+        block = unet.down_blocks[floor].attentions[0]
+        layers = nn.Conv2d(block.in_channels, 256, 1), nn.Conv2d(256, channels, 1)
+        self.head = nn.Sequential(layers[0], nn.SiLU(), layers[1])
+        block.register_forward_hook(self._keep)
+
+    def _keep(self, module: nn.Module, inputs: tuple, output: tuple) -> None:
+        self.inside = output[0]  # (B, 96, 8, 8), on the way down
+
+    def forward(self, x_t: Tensor, t: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict v, of the shape of x_t, and what the eye sees (B, channels, 8, 8).
+
+        words: tokens (B, length), or with no encoder of its own (B, length, 128).
+        """
+        if self.text is not None:
+            words = self.text(words).last_hidden_state
+        v = self.unet(x_t, t, words).sample[:, : x_t.shape[1]]
+        return v, self.head(self.inside)
+
+
+def step_weights(schedule: schedules.Schedule) -> Tensor:
+    """How much each step t counts, (T,): min(SNR, 5) / (SNR + 1) + 0.5.
+
+    Hang et al. 2023 (min-SNR), for the squared error of v. The floor of 0.5 counts most
+    where there is almost nothing but noise: there the words alone say what to draw, and
+    with a floor of 0.1 a short training hardly learns to listen.
+    """
+    return schedule.snr.clamp(max=5) / (schedule.snr + 1) + 0.5
+
+
+def draw_steps(n: int, weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Steps t (n,), each drawn as often as it counts; weights (T,).
+
+    The loss's mean is what uniform steps with weights would give, and it varies less:
+    half of the uniform ones see almost nothing but noise and hardly count.
+    """
+    return torch.multinomial(weights, n, replacement=True, generator=generator)
+
+
+def trunk_loss(
+    model: nn.Module,
+    x0: Tensor,
+    noise: Tensor,
+    t: Tensor,
+    words: Tensor,
+    seen: Tensor,
+    align: float = 0.5,
+) -> Tensor:
+    """The error of v, and `align` times 1 - cosine between our features and `seen`.
+
+    x0, noise (B, C, H, W); t (B,), from draw_steps, so that the weight is in it;
+    words as the model wants them; seen (B, channels, 8, 8).
+    """
+    x_t = diffusion.add_noise(x0, noise, t, SCHEDULE)
+    with torch.autocast(x0.device.type, torch.bfloat16, half_is_faster(x0.device)):
+        v, features = model(x_t, t, words)
+    denoising = F.mse_loss(v.float(), diffusion.velocity(x0, noise, t, SCHEDULE))
+    alignment = F.cosine_similarity(features.float(), seen.float(), dim=1).mean()
+    return MEAN_WEIGHT * denoising + align * (1 - alignment)
+
+
+SCHEDULE = schedules.linear()
+MEAN_WEIGHT = step_weights(SCHEDULE).mean().item()

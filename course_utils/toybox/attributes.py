@@ -1,0 +1,55 @@
+"""The vocabulary of the world: what each attribute can be, and where toys can stand."""
+
+from course_utils.toybox import palette
+
+SHAPES = ["circle", "square", "triangle", "star", "heart", "cross", "ring", "diamond"]
+DRAWN = ["cat", "bunny", "fish", "duck", "car", "boat", "house", "tree", "doll"]
+FACES = ["cat", "bunny"]
+ROWS, COLUMNS = ["top", "", "bottom"], ["left", "", "right"]
+PLACES = [f"{r} {c}".strip() or "middle" for r in ROWS for c in COLUMNS]
+ATTRIBUTES = {
+    "toy": SHAPES + DRAWN,
+    "colour": list(palette.COLOURS),
+    "size": ["small", "big"],
+    "pattern": ["plain", "outlined", "dotted", "striped"],
+    "place": PLACES,
+    "mood": ["happy", "sad"],
+    "ground": list(palette.GROUNDS),
+    "relation": ["left of", "above"],
+    "count": [1, 2, 3],
+}
+OF_A_THING = ("toy", "colour", "size", "pattern", "place", "mood")
+WIDTH = {"small": 0.32, "big": 0.46}  # of the picture: 20 and 29 of 64 pixels
+ROOM = {"small": 0.035, "big": 0.011}  # how far a thing may stray from its place
+CELL = 0.2475  # from one place to the next
+# each toy never appears in one colour outside the split "unseen"
+HELD_OUT = {
+    toy: ATTRIBUTES["colour"][(3 * k + k // 8) % 8]
+    for k, toy in enumerate(ATTRIBUTES["toy"])
+}
+# where two or three things can stand without touching, in reading order
+PAIRS = [(0, 2), (3, 5), (6, 8), (0, 6), (1, 7), (2, 8)]
+TRIPLES = [(0, 2, 7), (1, 6, 8), (0, 5, 6), (2, 3, 8)]
+TRIPLES += [(0, 2, 6), (0, 2, 8), (0, 6, 8), (2, 6, 8)]
+
+
+def known(attribute: str, value: object) -> object:
+    """The value itself, or a ValueError that lists what the attribute can be."""
+    if attribute not in ATTRIBUTES:
+        raise ValueError(
+            f"no attribute {attribute!r}; the toybox has {', '.join(ATTRIBUTES)}"
+        )
+    if value not in ATTRIBUTES[attribute]:
+        choices = ", ".join(map(str, ATTRIBUTES[attribute]))
+        raise ValueError(f"{attribute}={value!r} is not one of: {choices}")
+    return value
+
+
+def relation_of(cells: list[int]) -> str | None:
+    """How the first of two things in places 0..8 stands to the second, or None."""
+    if len(cells) != 2:
+        return None
+    (row, column), (other_row, other_column) = (divmod(c, 3) for c in cells)
+    if row == other_row and column < other_column:
+        return "left of"
+    return "above" if column == other_column and row < other_row else None
