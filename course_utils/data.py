@@ -23,7 +23,7 @@ FASHION_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-PICTURES = Path(__file__).parent / "pictures"  # what the course ships, and its licence
+FASHION = Path(__file__).parent / "weights/fashion/fashion.npz"  # the shipped part
 NAMES = {
     "digits": [str(digit) for digit in range(10)],
     "fashion": "T-shirt,trousers,pullover,dress,coat,sandal,shirt,sneaker,bag,boot"
@@ -94,16 +94,15 @@ def fashion_folder(folder: str | None = None) -> Path | None:
 
 @functools.cache
 def _shipped(array: str) -> np.ndarray:
-    """Read an array of pictures/fashion.npz; the zip's checksums tell of damage."""
-    file = PICTURES / "fashion.npz"
+    """Read an array of the shipped part; the zip's checksums tell of damage."""
     cure = "restore it (git checkout), or install the course again"
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing: {cure}")
+    if not FASHION.is_file():
+        raise FileNotFoundError(f"{FASHION} is missing: {cure}")
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with np.load(FASHION, allow_pickle=False) as arrays:
             return arrays[array]
     except Exception as error:  # of zipfile, lzma or NumPy: each has its own
-        raise OSError(f"{file} is damaged ({error}): {cure}") from error
+        raise OSError(f"{FASHION} is damaged ({error}): {cure}") from error
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -179,13 +179,16 @@ def see_weights() -> Iterator[Finding]:
 
 
 def see_fashion() -> Iterator[Finding]:
-    """Say whether the optional Fashion-MNIST is here; lessons run without it."""
+    """Say which Fashion-MNIST lessons read: the part that is shipped, or all of it."""
     from course_utils import data
 
     try:
-        yield Finding("fashion", f"found in {data.fashion_folder()}")
+        place = data.fashion_folder()
     except FileNotFoundError as error:
-        yield Finding("fashion", f"optional. {error}")
+        yield Finding("fashion", str(error), "unset FASHION_MNIST, or correct it")
+        return
+    where = f"all of it, from {place}" if place else "the part that the course ships"
+    yield Finding("fashion", where)
 
 
 LOOKS = (

@@ -6,6 +6,8 @@ course are compared with weights/SHA256SUMS; real ones are those of the REGISTRY
 
 import functools
 import hashlib
+import importlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,27 @@ def _verified(name: str, weights: Path) -> Path:
         if _sha256(weights / file) != digest:
             raise OSError(f"{weights / file} is damaged or was changed: {cure}")
     return weights / name
+
+
+def network(name: str) -> Any:
+    """A shipped plain network, an nn.Module, frozen: "garments-ddpm", "garments-gan".
+
+    Its config.json names its class in the course, and the options that built it.
+    ValueError if `name` is something else, such as a pipeline.
+    """
+    from safetensors.torch import load_file
+
+    config = path(name) / "config.json"
+    known = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+    if "network" not in known:
+        raise ValueError(
+            f"name={name!r} is no plain network: models.load reads pipelines"
+        )
+    module, _, kind = known["network"].rpartition(".")
+    build = getattr(importlib.import_module(f"course_utils.{module}"), kind)
+    net = build(**known["options"])
+    net.load_state_dict(load_file(path(name) / "model.safetensors"))
+    return net.eval().requires_grad_(False)
 
 
 def verify() -> dict[str, str]:
