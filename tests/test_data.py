@@ -6,7 +6,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from course_utils import data
+from course_utils import data, models, recipes
+from course_utils.recipes import fashion
 
 
 def test_digits_are_whole_split_once_and_in_range():
@@ -38,14 +39,64 @@ def write_fashion(folder, n=3, zipped=False):
             path.write_bytes(gzip.compress(raw) if zipped else raw)
 
 
+def test_the_shipped_garments_are_the_first_of_each_half():
+    train, test = data.load("fashion"), data.load("fashion", "test")
+    assert train.images.shape == (9000, 1, 28, 28) and test.images.shape[0] == 1500
+    assert train.images.dtype == torch.float32 and train.labels.dtype == torch.int64
+    assert train.images.min() == -1 and train.images.max() == 1
+    assert train.labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
+    assert test.labels[:10].tolist() == [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
+    assert min(train.labels.bincount()) > 800 and min(test.labels.bincount()) > 100
+
+
+def test_the_shipped_garments_are_whole_and_small():
+    assert data.FASHION.stat().st_size <= 4_000_000
+    assert models.path("fashion") == data.FASHION.parent  # the hashes are right
+    credit = (data.FASHION.parent / "README.md").read_text("utf-8")
+    assert "Xiao" in credit and "Permission is hereby granted" in credit
+
+
+def test_each_call_gets_garments_of_its_own():
+    data.load("fashion", "test").images.zero_()
+    assert data.load("fashion", "test").images.max() == 1
+
+
+def test_damaged_garments_say_what_to_do(tmp_path, monkeypatch):
+    raw = bytearray(data.FASHION.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    damaged = tmp_path / "fashion.npz"
+    monkeypatch.setattr(data, "FASHION", damaged)
+    with pytest.raises(FileNotFoundError, match="missing: restore it"):
+        data._shipped.__wrapped__("train_images")
+    damaged.write_bytes(raw)
+    with pytest.raises(OSError, match="is damaged .*: restore it"):
+        data._shipped.__wrapped__("train_images")
+
+
+def test_packing_keeps_the_first_pictures(tmp_path, monkeypatch):
+    write_fashion(tmp_path, n=5)
+    monkeypatch.setenv("FASHION_MNIST", str(tmp_path))
+    monkeypatch.setattr(fashion, "KEPT", {"train": 4, "test": 2})
+    files = [recipes.train("fashion", into=tmp_path / k) / "fashion.npz" for k in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    with np.load(files[0], allow_pickle=False) as arrays:
+        assert arrays["test_labels"].tolist() == [0, 1]
+        whole = data.load("fashion").images  # all five: the folder is named
+        kept = torch.from_numpy(arrays["train_images"])[:, None] / 127.5 - 1
+    assert torch.equal(kept, whole[:4]) and len(whole) == 5
+
+
+def test_packing_needs_a_folder(tmp_path):
+    with pytest.raises(ValueError, match="set FASHION_MNIST"):
+        recipes.train("fashion", into=tmp_path)
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_fashion_is_read_and_scaled(tmp_path, zipped):
     write_fashion(tmp_path, zipped=zipped)
     images, labels = data.load("fashion", "train", folder=str(tmp_path))
-    assert images.shape == (3, 1, 32, 32) and labels.tolist() == [0, 1, 2]
-    assert (images[:, :, :2] == -1).all() and (images[..., -2:] == -1).all()
-    first = torch.arange(28) / 127.5 - 1
-    torch.testing.assert_close(images[0, 0, 2, 2:30], first)
+    assert images.shape == (3, 1, 28, 28) and labels.tolist() == [0, 1, 2]
+    torch.testing.assert_close(images[0, 0, 0], torch.arange(28) / 127.5 - 1)
 
 
 def test_fashion_is_found_through_the_environment(tmp_path, monkeypatch):

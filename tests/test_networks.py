@@ -56,7 +56,12 @@ def test_attention_does_not_care_where_a_pixel_is():
 
 @pytest.mark.parametrize(
     ("shape", "multipliers"),
-    [((1, 1, 8, 8), (1, 2)), ((2, 3, 16, 8), (1, 2, 2)), ((3, 1, 5, 7), (1,))],
+    [
+        ((1, 1, 8, 8), (1, 2)),
+        ((2, 3, 16, 8), (1, 2, 2)),
+        ((1, 1, 28, 28), (1, 2, 4)),
+        ((3, 1, 5, 7), (1,)),
+    ],
 )
 def test_unet_answers_in_the_shape_of_its_input(shape, multipliers):
     model = noisy(UNet(shape[1], width=8, multipliers=multipliers))

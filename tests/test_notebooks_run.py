@@ -8,7 +8,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import data
 from course_utils.commands import runner
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,8 +57,4 @@ FASHION = list(filter(takes_fashion, LESSONS))
 
 @pytest.mark.parametrize("path", FASHION, ids=lambda path: path.stem)
 def test_the_lesson_runs_on_fashion_too(path, run_alone):
-    try:
-        data.fashion_folder()
-    except FileNotFoundError as missing:
-        pytest.skip(str(missing))
     run_alone(path, data="fashion")

@@ -47,12 +47,14 @@ def score(made: Tensor) -> dict[str, float]:
     generator = torch.Generator().manual_seed(0)
     static = torch.rand(made.shape, generator=generator) * 2 - 1
     sets = {"": made, "_real": test[: len(made)], "_noise": static}
-    near = {key: nearest(some, train).median().item() for key, some in sets.items()}
+    near = {
+        key: nearest_distance(some, train).median().item() for key, some in sets.items()
+    }
     report = measure.judge("fashion").report(made)
     return report | {f"nearest{key}": value for key, value in near.items()}
 
 
-def nearest(some: Tensor, others: Tensor) -> Tensor:
+def nearest_distance(some: Tensor, others: Tensor) -> Tensor:
     """The distance (N,) of each picture to the nearest of the others, per pixel."""
     between = torch.cdist(some.flatten(1), others.flatten(1))
     return between.amin(1) / some[0].numel() ** 0.5

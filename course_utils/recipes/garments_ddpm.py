@@ -45,7 +45,7 @@ def garments_ddpm(
     unet = networks.UNet(**OPTIONS)
     unet.load_state_dict(weights)
     labels = torch.arange(garments.SCORED) % 10
-    made, judge = draw(unet.eval(), labels, seed), measure.judge("fashion")
+    made, judge = draw_classes(unet.eval(), labels, seed), measure.judge("fashion")
     facts = dict(
         name="garments-ddpm",
         file="garments_ddpm",
@@ -87,7 +87,7 @@ def loss(
     return F.mse_loss(predicted.float(), noise)
 
 
-def draw(unet: nn.Module, labels: Tensor, seed: int) -> Tensor:
+def draw_classes(unet: nn.Module, labels: Tensor, seed: int) -> Tensor:
     """Draw a garment of each class in labels (B,): (B, 1, 28, 28) in [-1, 1]."""
     generator = torch.Generator().manual_seed(seed)
     x_T = torch.randn(len(labels), 1, 28, 28, generator=generator)
