@@ -20,8 +20,8 @@ from course_utils.measure.reports import report
 class ClassifierNet(nn.Module):
     """A small classifier; its last hidden layer is what tiny-FID looks at.
 
-    Convolutions until the picture is 4x4, then one hidden layer, which is standardised
-    over what it is trained on: mean 0, variance 1 per feature.
+    Convolutions until the picture is 4x4 (7x7 if it was 28x28), then one hidden layer,
+    which is standardised over what it is trained on: mean 0, variance 1 per feature.
     """
 
     def __init__(self, size: int, channels: Sequence[int], features: int, classes: int):

@@ -13,16 +13,16 @@ from course_utils import data, training
 from course_utils.methods import gan
 from course_utils.recipes import artifacts, garments
 
-OPTIONS = dict(size=28, z=64, width=40)
+OPTIONS = dict(size=28, z=64, width=32)
 BATCH, LR, GAMMA = 64, 1e-3, 0.1
-CHAPTER = 1000  # turns of the game between two savings
+CHAPTER = 500  # turns of the game between two savings
 
 
 def garments_gan(
     folder: Path, work: Path, *, steps: int | None = None, seed: int = 0
 ) -> None:
     """Play the game with R1 on garments; `folder` gets the generator."""
-    steps = steps or 6000
+    steps = steps or 3000
     run = play_in_chapters(data.load("fashion").images, work, steps, seed)
     weights = artifacts.half(artifacts.follow(run, work).cpu().state_dict())
     generator = gan.Generator(**OPTIONS)
@@ -48,13 +48,13 @@ def garments_gan(
 def play_in_chapters(
     real: Tensor, work: Path, steps: int, seed: int
 ) -> Iterator[training.State]:
-    """gan.play in chapters of a thousand turns, each at a lower rate than the last.
+    """gan.play in chapters of 500 turns, each at a lower rate than the last.
 
     What the players know is saved after each; a run that was killed goes on there.
     Adam begins each chapter anew: it finds its averages again in a few turns.
     """
     torch.manual_seed(seed)
-    forger, critic = gan.Generator(**OPTIONS), gan.Discriminator(28, 32)
+    forger, critic = gan.Generator(**OPTIONS), gan.Discriminator(28, 24)
     average = copy.deepcopy(forger).eval().requires_grad_(False)
     players = nn.ModuleDict(dict(forger=forger, critic=critic, average=average))
     file, done = work / "state.safetensors", 0
