@@ -129,8 +129,10 @@ def dpm_sample(
         number = 20 if num_steps is None else num_steps
         timesteps = [*diffusion.timesteps(schedule.T, number, "linspace"), -1]
         num_steps = None
-    options |= dict(num_steps=num_steps, timesteps=timesteps, step=DPMSolver(order))
-    return diffusion.sample(model, x_T, schedule, **options)
+    path = dict(num_steps=num_steps, timesteps=timesteps)
+    return diffusion.sample(
+        model, x_T, schedule, step=DPMSolver(order), **path, **options
+    )
 
 
 def invert(
