@@ -1,7 +1,7 @@
 """Fast walks from noise to data: DPM-Solver++, and DDIM backwards.
 
-    alpha_t       signal_t, how much of the picture is left
-    sigma_t       how much noise there is
+    alpha_t       schedule.signal[t], how much of the picture is left
+    sigma_t       schedule.sigma[t], how much noise there is
     lambda_t      log(alpha_t / sigma_t), half the log of `schedule.snr`
     h             lambda_s - lambda_t, the length of a step from t to s
 
