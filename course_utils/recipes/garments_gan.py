@@ -83,4 +83,5 @@ def play_in_chapters(
             training.update_ema(average, forger, min(0.999, step / (step + 9)))
             yield training.State(step, d_loss, lr, players, average)
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(players.state_dict(), file, metadata={"step": str(start + turns)})
+        known = {key: x.contiguous() for key, x in players.state_dict().items()}
+        save_file(known, file, metadata={"step": str(start + turns)})
