@@ -23,6 +23,7 @@ def follow(run: Iterator[State], work: Path, every: int = 50) -> nn.Module:
     A run that was killed and goes on also goes on with its log and its clock. Of many
     processes only the first writes.
     """
+    work.mkdir(parents=True, exist_ok=True)
     path, start, losses = work / "log.csv", time.perf_counter(), []
     rows = read_log(path)  # before the first step: it may be of no use
     writes, last = PartialState().is_main_process, None

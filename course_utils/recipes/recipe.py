@@ -19,7 +19,6 @@ from course_utils import session, training
 from course_utils.recipes import artifacts
 from course_utils.training import State
 
-
 PROBE = 64 * 2**20  # bytes; about what the largest training saves at once
 
 

@@ -26,7 +26,7 @@ class State:
     ema: nn.Module  # a copy with averaged weights: usually the better one
 
 
-def save(
+def save_state(
     path: Path, state: State, optimizer: torch.optim.Optimizer, settings: dict
 ) -> None:
     """Write all that a resumed run needs, first beside the file, then in its place."""
@@ -48,7 +48,7 @@ def save(
 def resume(
     path: Path, state: State, optimizer: torch.optim.Optimizer, settings: dict
 ) -> bool:
-    """Load what `save` wrote into state and optimizer; False if there is no file.
+    """Load what `save_state` wrote into state and optimizer; False if there is no file.
 
     Raises ValueError if it is of another model, or was made with other settings.
     """

@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from course_utils.training.checkpoint import State, resume, save
+from course_utils.training.checkpoint import State, resume, save_state
 
 Batch = Callable[[torch.Generator, int], tuple[Tensor, ...]]
 Loss = Callable[..., Tensor]
@@ -59,13 +59,13 @@ def train(
     another model or was made with other settings.
     """
     _check(steps=steps, warmup=warmup, decay=decay, ema=ema, save_every=save_every)
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr must be above 0, not {lr}")
     if optimizer is None:
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=lr, weight_decay=0.0, fused=True
         )
     peaks = [group["lr"] for group in optimizer.param_groups]
-    if not all(0 < peak < math.inf for peak in peaks):
-        raise ValueError(f"lr must be above 0, not {min(peaks)}")
     known = dict(steps=steps, seed=seed, lr=peaks, warmup=warmup, decay=decay, ema=ema)
     keep = Path(save_to) if save_to else None
     known |= settings or {}
@@ -105,7 +105,7 @@ def _steps(
         state = State(step + 1, value, lr, model, average)
         due = (step + 1) % save_every == 0 or step + 1 == steps
         if save_to and due and accelerator.is_main_process:
-            save(save_to, state, optimizer, known)
+            save_state(save_to, state, optimizer, known)
         yield state
 
 
