@@ -81,7 +81,8 @@ def draw_sheets(
     """
     drawn = {}
     for sampler in SAMPLERS:
-        timesteps = timesteps_of(sampler)[-(steps or 0) :]
+        timesteps = timesteps_of(sampler)  # the end is no step
+        timesteps = timesteps[-steps - 1 :] if steps else timesteps
         done = []
         for k in range(seed, seed + SEEDS):
             file = work / f"{sampler}-{n}-{len(timesteps)}-{k}.safetensors"

@@ -30,25 +30,16 @@ GUIDANCE = 3.0
 
 
 class Sampler(NamedTuple):
-    """A way to draw with a diffusion model."""
+    """A way to draw with a diffusion model: how many steps, and which."""
 
     steps: int
-    sample: Callable  # sample(network, x_T, schedule, generator=..., visits=...)
-
-
-def _without_noise(*args: object, generator: torch.Generator, **options: object):
-    """DPM-Solver++ as the other samplers are called: it draws no noise on its way."""
-    return solvers.dpm_sample(*args, **options)
+    step: Callable[[], diffusion.Step]  # made for each walk: DPM-Solver++ remembers
 
 
 SAMPLERS = {
-    "DDPM-1000": Sampler(
-        1000, functools.partial(diffusion.sample, step=diffusion.ddpm_step)
-    ),
-    "DDIM-20": Sampler(
-        20, functools.partial(diffusion.sample, step=diffusion.ddim_step)
-    ),
-    "DPM++-10": Sampler(10, _without_noise),
+    "DDPM-1000": Sampler(1000, lambda: diffusion.ddpm_step),
+    "DDIM-20": Sampler(20, lambda: diffusion.ddim_step),
+    "DPM++-10": Sampler(10, solvers.DPMSolver),
 }
 
 
@@ -141,12 +132,13 @@ def sample_plain(pipe, sampler: str, seed: int, n: int, timesteps: list[int]) ->
     captions = [scene.caption for scene in plain_scenes(n, seed)]
     generator = torch.Generator().manual_seed(seed)
     x_T = torch.stack([torch.randn(4, 16, 16, generator=generator) for _ in captions])
-    options = dict(visits=timesteps, predicts="v", generator=generator)
+    options = dict(timesteps=timesteps, predicts="v", generator=generator)
     images = []
     for i in range(0, n, 20):
         network = guided(pipe, captions[i : i + 20], GUIDANCE)
-        start = x_T[i : i + 20].to(pipe.device)
-        x0 = SAMPLERS[sampler].sample(network, start, schedules.linear(), **options)
+        start, plan = x_T[i : i + 20].to(pipe.device), schedules.linear()
+        step = SAMPLERS[sampler].step()
+        x0 = diffusion.sample(network, start, plan, step=step, **options)
         images.append(decode(pipe.vae, x0).cpu())
     return torch.cat(images)
 
