@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from course_utils import oracle, recipes, schedules, toybox, training
@@ -382,3 +383,13 @@ def test_the_card_of_a_component_says_what_it_is(tried):
     for name in components.COMPONENTS:
         card = (tried.parent.parent / name / "weights" / "README.md").read_text()
         assert f"`course train {name} --small`" in card and "3 steps of" in card
+
+
+FIRST = {"vae": 1.5436, "text-encoder": 16.7924, "alignment-encoder": 16.5083}
+
+
+@pytest.mark.parametrize(("name", "loss"), (FIRST | {"tiny-sd": 1.2154}).items())
+def test_the_third_step_is_the_one_that_made_the_shipped_weights(tried, name, loss):
+    with safe_open(tried.parent.parent / name / "state.safetensors", "pt") as file:
+        state = json.loads(file.metadata()["state"])
+    assert state["step"] == 3 and state["loss"] == pytest.approx(loss, rel=0.01)
