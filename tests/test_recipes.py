@@ -1,7 +1,11 @@
 import errno
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -195,6 +199,28 @@ def test_a_ctrl_c_says_how_to_go_on(tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt):
         recipe.produce(interrupted, tmp_path / "out", tmp_path / "work")
     assert "the same command goes on from what" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
+def test_a_ctrl_c_in_a_training_leaves_nothing_in_the_temporary_folder(tmp_path):
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from course_utils import recipes\n"
+    code += "recipes.train('judge-digits', into='out', work='work')"
+    (tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert "step     50" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert "the same command goes on from" in said and process.returncode != 0
+    assert not list((tmp_path / "tmp").iterdir())
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_each_recipe_has_the_name_of_its_weight():

@@ -75,16 +75,19 @@ def component(name: str, root: Path, **options: object) -> Path:
 
 
 def load_components(folders: dict[str, Path]) -> Components:
-    """Load the COMPONENTS from their folders, all but the text encoder frozen."""
+    """Load the COMPONENTS from their folders, all but the text encoder frozen.
+
+    What encodes pictures goes to the device of the training.
+    """
     from diffusers import AutoencoderKL
     from transformers import CLIPTextModel, CLIPTokenizer
 
     net = AutoencoderKL.from_pretrained(folders["vae"]).requires_grad_(False)
     net = net.to(memory_format=torch.channels_last)  # a quarter faster
-    words = folders["text-encoder"]
+    words, device = folders["text-encoder"], PartialState().device
     return Components(
-        net,
+        net.to(device),
         CLIPTokenizer.from_pretrained(words / "tokenizer"),
         CLIPTextModel.from_pretrained(words / "text_encoder"),
-        load_alignment_encoder(folders["alignment-encoder"]),
+        load_alignment_encoder(folders["alignment-encoder"]).to(device),
     )

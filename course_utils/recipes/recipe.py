@@ -6,6 +6,7 @@ what is trained, from which batches and which loss, and what is worth keeping;
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +117,8 @@ def produce(
         function(**options).make(work)
         return
     name = name_of(function)
+    compiled = str((work / "compiled").resolve())  # else the temporary folder keeps it
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", compiled)
     with session.lock(work, f"course train {name}"), _resumable(work):
         for place in (work, folder):
             _check_writable(place)

@@ -58,15 +58,10 @@ def tiny_pixel(
 
     That is the shipped miniature Stable Diffusion, if not given.
     """
-    from transformers import CLIPTextModel, CLIPTokenizer
-
     tiny, steps = tiny or models.path("tiny"), steps or 3000
     aligned_with = load_alignment_encoder(tiny / "eye")
     channels = aligned_with.ground.in_features
-    encoder, tokenizer = for_more_words(
-        CLIPTextModel.from_pretrained(tiny / "text_encoder"),
-        CLIPTokenizer.from_pretrained(tiny / "tokenizer"),
-    )
+    encoder, tokenizer = _text_of(tiny)
     voice = pixel_pipeline(build_pixel_unet(), encoder, tokenizer)
 
     def listen(said: list[str]) -> Tensor:
@@ -102,4 +97,14 @@ def tiny_pixel(
         batch_size=BATCH,
         lr=RATE,
         seed=seed,
+    )
+
+
+def _text_of(tiny: Path) -> tuple:
+    """The text encoder and the tokenizer of a Stable Diffusion, for 77 tokens."""
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    return for_more_words(
+        CLIPTextModel.from_pretrained(tiny / "text_encoder"),
+        CLIPTokenizer.from_pretrained(tiny / "tokenizer"),
     )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
-from torch import nn
+from torch import Tensor, nn
 
+from course_utils import training
 from course_utils.models.pipelines import draw
 from course_utils.recipes.components import (
     Components,
@@ -21,7 +21,7 @@ from course_utils.tiny import text
 from course_utils.tiny.batches import encoded, trunk_batch
 from course_utils.tiny.pipelines import pipeline, save
 from course_utils.tiny.unet import SCHEDULE, Trunk, build_unet, step_weights
-from course_utils.tiny.worlds import SMALL, WHOLE
+from course_utils.tiny.worlds import SMALL, WHOLE, World
 from course_utils.training import muon
 from course_utils.training.speed import faster
 
@@ -69,33 +69,18 @@ def tiny_sd(
         raise ValueError(f"without must be one of {known}, not {without!r}")
     folders = train_components(root, steps=steps, seed=seed, small=small)
     parts, world = load_components(folders), SMALL if small else WHOLE
-    parts.vae.to(PartialState().device)
-    parts.alignment_encoder.to(PartialState().device)
     steps = steps or enough(small, without)
     channels = parts.alignment_encoder.ground.in_features
-    weights = step_weights(SCHEDULE)
-
-    def save_whole(trunk: nn.Module, folder: Path) -> dict:
-        save(pipeline(trunk, parts.vae.cpu(), parts.tokenizer), folder)
-        shutil.copytree(
-            folders["alignment-encoder"], folder / "eye", dirs_exist_ok=True
-        )
-        return dict(toys=len(world.toys), most=world.most)
-
+    pictures, weights = 10_240 if small else 20_480, step_weights(SCHEDULE)
+    pictures = min(pictures, steps * BATCH)  # in a trial few are enough
+    if without == "weighting":
+        weights = torch.ones_like(weights)
     return trunk_recipe(
         model=lambda: faster(Trunk(build_unet(), parts.text_encoder, channels), steps),
-        batch=trunk_batch(
-            functools.partial(encoded, parts.vae, parts.alignment_encoder),
-            functools.partial(text.tokenise, parts.tokenizer),
-            world,
-            BATCH,
-            min(10_240 if small else 20_480, steps * BATCH),
-            torch.ones_like(weights) if without == "weighting" else weights,
-            seed,
-        ),
+        batch=_batches(parts, world, pictures, weights, seed),
         groups=functools.partial(_groups, turn=without != "muon"),
         draws=functools.partial(_draws, parts),
-        save=save_whole,
+        save=functools.partial(_save, parts, folders["alignment-encoder"], world),
         world=world,
         steps=steps,
         align=0.0 if without == "alignment" else 0.5,
@@ -114,6 +99,23 @@ def enough(small: bool, without: str = "") -> int:
     """How many steps; without something, until the rate would begin to fall."""
     steps = 1800 if small else 12_500
     return steps * 2 // 3 if without else steps
+
+
+def _batches(
+    parts: Components, world: World, pictures: int, weights: Tensor, seed: int
+) -> training.Batch:
+    encode = functools.partial(encoded, parts.vae, parts.alignment_encoder)
+    listen = functools.partial(text.tokenise, parts.tokenizer)
+    return trunk_batch(encode, listen, world, BATCH, pictures, weights, seed)
+
+
+def _save(
+    parts: Components, encoder: Path, world: World, trunk: nn.Module, folder: Path
+) -> dict:
+    """Write the pipeline, and the folder of the encoder that it was aligned with."""
+    save(pipeline(trunk, parts.vae.cpu(), parts.tokenizer), folder)
+    shutil.copytree(encoder, folder / "eye", dirs_exist_ok=True)
+    return dict(toys=len(world.toys), most=world.most)
 
 
 def _groups(trunk: nn.Module, turn: bool) -> list[dict]:
