@@ -223,5 +223,25 @@ def test_a_ctrl_c_in_a_training_leaves_nothing_in_the_temporary_folder(tmp_path)
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_two_processes_make_one_weight(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from course_utils import recipes\n"
+        "recipes.train('judge-digits', into='out', work='work', steps=50)\n"
+    )
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", *launch, script],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("step     50") == 1
+    assert "50 steps of 128" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_each_recipe_has_the_name_of_its_weight():
     assert all(recipe.name_of(make) == name for name, make in recipes.RECIPES.items())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator
 from torch import nn
 
 from course_utils import session, training
@@ -113,7 +113,7 @@ def produce(
 
     Of many processes all train, and the first one writes.
     """
-    if not PartialState().is_main_process:
+    if not Accelerator().is_main_process:
         function(**options).make(work)
         return
     name = name_of(function)
