@@ -76,5 +76,5 @@ def train(
     torch.set_num_threads(session.threads())
     RECIPES[name](folder, place, steps=steps, seed=seed, **options)
     if ships and not into:
-        models.write_sums()
+        models.write_sums(name)
     return folder

@@ -1,16 +1,14 @@
 """What the UNets of the family learn from: pictures encoded, noise, steps and words."""
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from course_utils import oracle, toybox, training
+from course_utils import models, oracle, toybox, training
 from course_utils.tiny.unet import SIDE, draw_steps
 from course_utils.tiny.worlds import World, captions, numpy_rng
 
@@ -19,8 +17,7 @@ CHAPTER = 5000  # steps, after which all pictures are replaced by new ones
 
 def load_eye(folder: Path) -> oracle.Reader:
     """The eye, frozen; a shipped tiny-sd has it in its folder "eye"."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    looker = oracle.make_reader(load_file(folder / "model.safetensors"), config)
+    looker = models.network(folder, oracle.Reader)
     return looker.to(memory_format=torch.channels_last)  # faster
 
 
