@@ -56,7 +56,8 @@ def load_clip(folder: str) -> Clip:
     from transformers import CLIPModel, CLIPTokenizer
 
     options = dict(use_safetensors=True, local_files_only=True)
-    model = CLIPModel.from_pretrained(folder, dtype=torch.float32, **options)
+    with models.no_loading_bars():
+        model = CLIPModel.from_pretrained(folder, dtype=torch.float32, **options)
     tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     return Clip(model.eval().requires_grad_(False), tokenizer)
 

@@ -4,12 +4,9 @@ It judges what generators draw, so none is ever trained with it. What a generato
 aligned with is another network of the same class, of another width and seed: the eye.
 """
 
-import functools
-import json
 from collections.abc import Sequence
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import models, toybox
@@ -88,23 +85,14 @@ def targets(scenes: Sequence[toybox.Scene]) -> dict[str, Tensor]:
     return answers | {"ground": torch.tensor(grounds)}
 
 
-@functools.cache
 def reader() -> Reader:
     """The oracle that the course ships, frozen; `reader().facts` is its config.json."""
-    folder = models.path("oracle")
-    net = make_reader(
-        load_file(folder / "model.safetensors"),
-        json.loads((folder / "config.json").read_text(encoding="utf-8")),
-    )
-    return net
+    return models.network("oracle", Reader)
 
 
 def make_reader(weights: dict[str, Tensor], config: dict) -> Reader:
     """A frozen reader from weights of any precision and its config."""
-    net = Reader(**config["net"])
-    net.load_state_dict(weights)  # copies into float32
-    net.facts = config
-    return net.eval().requires_grad_(False)
+    return models.frozen(Reader(**config["net"]), weights, config)
 
 
 def read(images: Tensor, net: Reader | None = None) -> list[dict]:

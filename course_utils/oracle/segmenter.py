@@ -9,7 +9,6 @@ import functools
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import models, toybox
@@ -60,12 +59,9 @@ def _larger(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-@functools.cache
 def segmenter() -> Segmenter:
     """The one that the course ships, frozen."""
-    net = Segmenter()
-    net.load_state_dict(load_file(models.path("segmenter") / "model.safetensors"))
-    return net.eval().requires_grad_(False)
+    return models.network("segmenter", Segmenter)
 
 
 def silhouettes(images: Tensor, net: nn.Module | None = None) -> Tensor:

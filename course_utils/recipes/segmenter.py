@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import measure, toybox, training
+from course_utils.models import plain
 from course_utils.oracle.segmenter import Segmenter, silhouettes
 from course_utils.recipes import artifacts
 from course_utils.recipes.recipe import Recipe
@@ -42,8 +43,7 @@ def segmenter(*, steps: int | None = None, seed: int = 0) -> Recipe:
 
     def save(model: nn.Module, folder: Path) -> dict:
         weights = artifacts.half(model.state_dict())
-        net = Segmenter().eval()
-        net.load_state_dict(weights)
+        net = plain.frozen(Segmenter(), weights, {})
         n = 500 if steps >= 500 else 20
         scores = overlap(net, n) | {"n": n}
         rounded = {name: round(x, 4) for name, x in scores.items()}

@@ -1,16 +1,14 @@
 """What the UNets of the family learn from: pictures encoded, noise, steps and words."""
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from course_utils import oracle, toybox, training
+from course_utils import models, oracle, toybox, training
 from course_utils.tiny.unet import SIDE, draw_steps
 from course_utils.tiny.worlds import World, captions, numpy_rng
 
@@ -22,8 +20,7 @@ def load_alignment_encoder(folder: Path) -> oracle.Reader:
 
     A shipped tiny-sd has it in its folder "eye".
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    encoder = oracle.make_reader(load_file(folder / "model.safetensors"), config)
+    encoder = models.network(folder, oracle.Reader)
     return encoder.to(memory_format=torch.channels_last)  # faster
 
 

@@ -6,7 +6,6 @@ generator is the same network as the VAE's decoder, and its discriminator the VA
 encoder but for the last layer. Both start from a code z of Z numbers.
 """
 
-import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import diffusion, models, schedules, toybox
@@ -114,12 +112,9 @@ def elbo_loss(model: nn.Module, x: Tensor, noise: Tensor) -> Tensor:
     return error.log() / 2 + kl.mean() / x[0].numel()
 
 
-@functools.cache
-def shipped_decoder(name: str) -> nn.Module:
+def shipped_decoder(name: str | Path) -> nn.Module:
     """What "tiny-gan" and "tiny-vae" draw with: codes (B, Z) -> latents, frozen."""
-    net = build_decoder()
-    net.load_state_dict(load_file(models.path(name) / "model.safetensors"))
-    return net.eval().requires_grad_(False)
+    return models.network(name, build_decoder)
 
 
 def timesteps_of(sampler: str) -> list[int]:
