@@ -83,7 +83,7 @@ def shipped(request):
     """A shipped pipeline with its name, and the captions that all schedulers get."""
     found = models.load("text-to-image", request.param)
     found.set_progress_bar_config(disable=True)
-    return request.param, found, bench.scenes_for("one_toy", 10, seed=7)
+    return request.param, found, bench.scenes_for("one_toy", 8, seed=7)
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -91,7 +91,8 @@ def test_every_scheduler_of_diffusers_draws_from_its_config(shipped, name):
     model, found, scenes = shipped
     config, kind = found.scheduler.config, getattr(diffusers, f"{name}Scheduler")
     own, found.scheduler = found.scheduler, kind.from_config(config)
-    images = draw(found, [scene.caption for scene in scenes], steps=8)
+    steps = 30 if name == "PNDM" else 8  # of all of them, it needs the most
+    images = draw(found, [scene.caption for scene in scenes], steps)
     found.scheduler = own
     images = to_64(images) if images.shape[-1] == 32 else images
     assert measure.grades(images, scenes)["all"] >= SHIPPED[model]
@@ -104,7 +105,8 @@ def test_its_scheduler_says_the_same_after_a_round_trip(pipe, tmp_path, capfd):
         ddim = diffusers.DDIMScheduler.from_config(again.config)
         assert again.config["clip_sample"] is ddim.config.clip_sample is False
         assert capfd.readouterr().err == ""
-    assert dict(pipe.scheduler.config) == dict(pipelines.scheduler().config)
+    ours, theirs = pipelines.scheduler().config, pipe.scheduler.config
+    assert all(theirs[k] == x for k, x in ours.items() if not k.startswith("_"))
 
 
 def test_a_controlnet_starts_from_its_unet_when_its_eye_is_as_coarse(pipe):
