@@ -8,6 +8,7 @@ ceiling of anything that lives in its latents), and `render`, the true one.
 
 import json
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,10 @@ def scenes_for(task: str, n: int, seed: int = 0) -> list[toybox.Scene]:
 
     Toys are of different kinds, and in `counts` two or three alike.
     """
+    if task not in TASKS:
+        raise ValueError(f"task={task!r} is not one of: {', '.join(TASKS)}")
+    if not isinstance(n, Integral) or n < 1:
+        raise ValueError(f"n={n} must be a whole number of at least 1")
     rng, scenes = np.random.default_rng([seed, KINDS.index(task)]), []
     while len(scenes) < n:
         options = {"split": "test"} | TASKS[task]

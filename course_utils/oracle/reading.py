@@ -75,6 +75,7 @@ def targets(scenes: Sequence[toybox.Scene]) -> dict[str, Tensor]:
     An answer is its place in the list of QUESTIONS; UNASKED where there is no toy, or
     none with a mood.
     """
+    toybox.check_scenes(scenes)
     shape = len(scenes), len(toybox.PLACES)
     answers = {name: torch.full(shape, UNASKED) for name in AT_A_PLACE}
     answers["toy"].zero_()  # nothing

@@ -16,12 +16,13 @@ from course_utils.toybox.attributes import (
     HELD_OUT,
     PAIRS,
     TRIPLES,
+    check_look,
     known,
 )
 from course_utils.toybox.palette import ALLOWED
 from course_utils.toybox.parsing import CAPTION_WORDS, Reading, tokens
 from course_utils.toybox.sampling import sample
-from course_utils.toybox.scene import Scene, Thing
+from course_utils.toybox.scene import Scene, Thing, check_rng, check_scene
 from course_utils.toybox.words import article, say
 
 FORMS = {
@@ -61,8 +62,17 @@ class Edit:
             raise ValueError(
                 f"attribute={self.attribute!r} cannot be edited; {', '.join(FORMS)} can"
             )
-        if isinstance(self.value, str):
+        check_look(self.target, "target")
+        if self.attribute == "add":
+            check_look(self.value, "value")
+            if "toy" not in self.value:
+                raise ValueError(f"value={self.value} must say which toy to add")
+        elif self.attribute != "remove":
             known(self.attribute, self.value)
+        elif self.value is not None:
+            raise ValueError(
+                f"value={self.value!r}: to remove a toy, name it in target"
+            )
 
 
 def _named(target: dict) -> str:
@@ -88,6 +98,8 @@ def instruct(edit: Edit, rng: np.random.Generator | None = None) -> str:
 
 def parse_edit(instruction: str) -> Edit:
     """The edit that an instruction asks for; ValueError if it cannot be understood."""
+    if not isinstance(instruction, str):
+        raise ValueError(f"instruction must be a text, one str, not {instruction!r}")
     text = instruction.lower().strip(" .!")
     patterns = (
         (r"(?:turn|replace) (.+) (?:into|with) (.+)", "toy"),
@@ -117,9 +129,9 @@ def parse_edit(instruction: str) -> Edit:
 def _understood(instruction: str, kind: str | None, *parts: str) -> Edit:
     first, last = Reading(tokens(parts[0])), Reading(tokens(parts[-1]))
     if kind == "ground":
-        ground = last.ground or Reading(tokens(parts[-1] + " ground")).ground
-        if ground:
-            return Edit("ground", ground)
+        whole = last.whole or Reading(tokens(parts[-1] + " ground")).whole
+        if "ground" in whole:
+            return Edit("ground", whole["ground"])
     elif kind == "add" and len(first.things) == 1 and not first.left_over:
         return Edit("add", first.things[0])
     elif kind == "remove":
@@ -159,7 +171,10 @@ def apply(scene: Scene, edit: Edit | str) -> Scene:
 
     All that is not asked for stays, to the pixel. ValueError where it does not fit.
     """
+    check_scene(scene)
     edit = parse_edit(edit) if isinstance(edit, str) else edit
+    if not isinstance(edit, Edit):
+        raise ValueError(f"edit must be an Edit or an instruction, not {edit!r}")
     if edit.attribute == "ground":
         return dataclasses.replace(scene, ground=edit.value)
     things = list(scene.things)
@@ -191,6 +206,12 @@ def random_edit(
     scene: Scene, rng: np.random.Generator, attribute: str | None = None
 ) -> Edit:
     """An edit that changes the scene, keeps its split's colours, and all toys apart."""
+    check_scene(scene)
+    check_rng(rng)
+    if attribute is not None and attribute not in FORMS:
+        raise ValueError(
+            f"attribute={attribute!r} cannot be edited; {', '.join(FORMS)} can"
+        )
     kinds = list(FORMS) if attribute is None else [attribute]
     for _ in range(500):
         kind = kinds[int(rng.random() * len(kinds))]

@@ -92,6 +92,11 @@ def _ground(ground: str, rng=None) -> str:
 
 def say(said: dict, rng: np.random.Generator | None = None) -> str:
     """Attributes, whole or in part, in words; with `rng` the wording varies."""
+    if not isinstance(said, dict) or "count" not in said:
+        raise ValueError(
+            "said must be like Scene.attributes, a dict with a count, such as "
+            f"{{'toy': ['cat'], 'count': 1}}, not {said!r}"
+        )
     looks, places = _looks(said), said.get("place", [])
     number = len(looks)
     if number > 1 and all(look == looks[0] for look in looks):
@@ -117,6 +122,13 @@ def say(said: dict, rng: np.random.Generator | None = None) -> str:
 
 
 def _looks(said: dict) -> list[dict]:
+    for name in set(OF_A_THING) & set(said):
+        values = said[name]
+        if not isinstance(values, list) or len(values) != said["count"]:
+            raise ValueError(
+                f"said: {name} must be a list, one for each of {said['count']} toys, "
+                f"not {values!r}"
+            )
     names = ("toy", *ADJECTIVES)
     values = [said.get(name) or [None] * said["count"] for name in names]
     return [dict(zip(names, look, strict=True)) for look in zip(*values, strict=True)]
