@@ -7,7 +7,7 @@ where the learner has its four files. Nothing here uses the network.
 import gzip
 import math
 import os
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,12 +85,13 @@ def _fashion(split: str, place: Path) -> Pictures:
     return Pictures(padded, torch.from_numpy(labels).long())
 
 
-def read_idx(path: Path) -> np.ndarray:
+def read_idx(path: str | Path) -> np.ndarray:
     """Read an IDX file of bytes, plain or gzipped, as a uint8 array of its shape.
 
     The format: two zero bytes, 8 for "unsigned byte", the number of dimensions, each
     dimension as a big-endian int32, then the values.
     """
+    path = Path(path)
     path = path if path.exists() else path.with_name(path.name + ".gz")
     raw = path.read_bytes()
     raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
@@ -124,6 +125,7 @@ def ring(
     The usual test for mode collapse. `ring_centres(modes)` are the distinct centres.
     """
     _check_count(n, "n")
+    _check_count(modes, "modes")
     _check_spread(std, "std")
     which = torch.randint(modes, (n,), generator=generator)
     return ring_centres(modes)[which] + std * torch.randn(n, 2, generator=generator)
@@ -163,5 +165,5 @@ def _check_count(value: int, name: str) -> None:
 
 
 def _check_spread(value: float, name: str) -> None:
-    if not 0 <= value < math.inf:
+    if not isinstance(value, Real) or not 0 <= value < math.inf:
         raise ValueError(f"{name}={value!r} must be a spread of 0 or more")

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,12 @@ def check_tensor(value: object, name: str) -> None:
         cure = "torch.from_numpy(numpy.array(picture)) / 127.5 - 1, then (B, C, H, W)"
     kind = "None" if value is None else f"a {type(value).__name__}"
     raise ValueError(f"{name} must be a torch.Tensor, not {kind}: {cure}")
+
+
+def check_whole(value: object, name: str, least: int = 1) -> None:
+    """Refuse what is no whole number of at least `least`."""
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
 
 
 def check_images(
@@ -76,8 +83,8 @@ def check_darkness(images: Tensor, name: str = "images") -> None:
     if not len(images) or images.amin() < 0 or images.amax() == 0:
         return
     said = (
-        f"{name}: nothing is below 0, in none of {len(images)} pictures. They should "
-        "lie in [-1, 1], from black to white; if they lie in 0..1, pass them * 2 - 1"
+        f"{name} has nothing below 0, but should lie in [-1, 1], from black to white: "
+        "if it lies in 0..1, scale it, x * 2 - 1"
     )
     if len(images) >= 8:
         raise ValueError(said)
@@ -88,8 +95,7 @@ def in_parts(
     function: Callable[..., Tensor], items: Tensor | Sequence, most: int = 250
 ) -> Tensor:
     """A function of many pictures, scenes or captions, `most` at a time, joined."""
-    if most < 1:
-        raise ValueError(f"most={most} must be at least 1 item at a time")
+    check_whole(most, "most")
     starts = range(0, max(1, len(items)), most)  # of nothing, one empty part
     parts = [items[i : i + most] for i in starts]
     return torch.cat([function(part) for part in parts])
@@ -106,6 +112,8 @@ def to_bytes(images: Tensor) -> np.ndarray:
             f"images must be floats (B, C, H, W) in [-1, 1], not {images.dtype} of "
             f"shape {tuple(images.shape)}: of one picture pass images[None]"
         )
+    if images.isnan().any():
+        raise ValueError("images has values that are nan: did training diverge?")
     scaled = (images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
     return scaled.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
@@ -118,9 +126,8 @@ def save_sheet(
     Each has a white seam of one pixel (before scaling) on every side.
     """
     check_tensor(images, "images")
-    for name, value in (("columns", columns), ("scale", scale)):
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+    check_whole(columns, "columns")
+    check_whole(scale, "scale")
     if images.ndim != 4 or not len(images):
         raise ValueError(
             f"images has shape {tuple(images.shape)}: pass at least one, (B, 3, H, W)"
@@ -139,10 +146,11 @@ def save_sheet(
 
 def read_sheet(path: str | Path, n: int, size: int = 64) -> Tensor:
     """The first n pictures (n, 3, size, size) in [-1, 1] of a sheet of scale 1."""
-    sheet = torch.from_numpy(np.array(Image.open(path)))
+    sheet = torch.from_numpy(np.array(Image.open(Path(path))))
     step = size + 2  # with its seams
     tiles = sheet.unfold(0, step, step).unfold(1, step, step)  # (rows, columns, 3, .)
     tiles = tiles.flatten(0, 1)
-    if not 1 <= n <= len(tiles):
+    check_whole(n, "n")
+    if n > len(tiles):
         raise ValueError(f"n={n}: {path} holds {len(tiles)} pictures of size {size}")
     return tiles[:n, :, 1:-1, 1:-1] / 127.5 - 1

@@ -96,6 +96,8 @@ def tuples(
         )
     said = oracle.read(pictures, net) if isinstance(pictures, Tensor) else pictures
     known = _train_scenes() if real is None else real
+    if not isinstance(known, list | tuple) or not known:
+        raise ValueError("real must be a list of scenes, at least one")
     shown, truth = _count(said, attributes), _count(known, attributes)
     inside = {key: times for key, times in shown.items() if key in truth}
     n, m = sum(inside.values()), sum(truth.values())
@@ -116,10 +118,10 @@ def _train_scenes() -> list[toybox.Scene]:
 
 def _count(pictures: Sequence, attributes: Sequence[str]) -> Counter:
     """How often each tuple is there."""
-    if isinstance(attributes, str) or not attributes:
+    if not isinstance(attributes, list | tuple) or not attributes:
         raise ValueError(f"attributes={attributes!r}: pass a tuple, such as ('toy',)")
     for name in attributes:
-        if name not in toybox.ATTRIBUTES:
+        if name not in list(toybox.ATTRIBUTES):
             raise ValueError(
                 f"attributes: no {name!r}; there are {', '.join(toybox.ATTRIBUTES)}"
             )

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+
+from course_utils.images import check_whole
 
 
 def seconds_per_image(
@@ -20,9 +21,8 @@ def seconds_per_image(
     """
     if not callable(sample):
         raise ValueError("sample must be a function: sample(n) returns n pictures")
-    for name, value in (("n", n), ("repeats", repeats)):
-        if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name}={value} must be a whole number of at least 1")
+    check_whole(n, "n")
+    check_whole(repeats, "repeats")
     sample(n)
     times = []
     for _ in range(repeats):

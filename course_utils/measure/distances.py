@@ -6,12 +6,12 @@ real pictures and of static.
 """
 
 import math
-from numbers import Integral
+from numbers import Real
 
 import torch
 from torch import Tensor
 
-from course_utils.images import check_tensor
+from course_utils.images import check_tensor, check_whole
 
 
 def fid(a: Tensor, b: Tensor) -> float:
@@ -71,7 +71,8 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
     """
     _check_features(real, fake)
     for name, x in (("real", real), ("fake", fake)):
-        if not isinstance(k, Integral) or not 1 <= k < len(x):
+        check_whole(k, "k")
+        if k >= len(x):
             raise ValueError(f"k={k} needs 1 <= k < {len(x)}, the samples in {name}")
     real, fake = real.double(), fake.double()
     between = _distances(real, fake)  # (N, M)
@@ -109,7 +110,7 @@ def modes_covered(
     al. 2018, PacGAN: of 2500 points). Returns {"modes": int, "high_quality": share}.
     """
     for name, value in (("std", std), ("within", within)):
-        if not 0 < value < math.inf:
+        if not isinstance(value, Real) or not 0 < value < math.inf:
             raise ValueError(f"{name}={value} must be a positive number")
     _check_features(points, centres, names=("points", "centres"), at_least=1)
     distance, nearest = torch.cdist(points.double(), centres.double()).min(dim=1)
@@ -126,8 +127,8 @@ def classes_covered(labels: Tensor, classes: int = 10, at_least: int = 1) -> int
     A judge misreads a few pictures, so ask for more than one when N is large.
     """
     check_tensor(labels, "labels")
-    if at_least < 1:
-        raise ValueError(f"at_least={at_least} must be 1 or more")
+    check_whole(at_least, "at_least")
+    check_whole(classes, "classes")
     if labels.ndim != 1 or labels.dtype not in (torch.long, torch.int, torch.uint8):
         raise ValueError(
             f"labels must be (N,) whole numbers, such as judge.labels(images); got "
@@ -151,8 +152,8 @@ def _check_features(
         check_tensor(x, name)
         if x.ndim != 2:
             raise ValueError(f"{name} must be (N, D), not {tuple(x.shape)}")
-        if not x.isfinite().all():
-            raise ValueError(f"{name} has values that are not finite")
+        if x.is_complex() or not x.isfinite().all():
+            raise ValueError(f"{name} has values that are not finite, or not real")
         least = x.shape[1] + 1 if more_than_features else at_least
         if len(x) < least:
             raise ValueError(

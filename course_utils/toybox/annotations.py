@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from course_utils.images import check_whole
 from course_utils.toybox.attributes import ATTRIBUTES
 from course_utils.toybox.draw import Windows, cover, windows
 from course_utils.toybox.scene import Scene
@@ -57,6 +58,7 @@ def scribbles(
     scenes: Sequence[Scene], size: int = 64, device: str = "cpu", seed: int = 0
 ) -> Tensor:
     """Outlines as a shaky hand draws them: (B, 1, size, size) in 0..1."""
+    check_whole(seed, "seed", 0)
     drawn = windows(scenes, size, device)
     generator = torch.Generator().manual_seed(seed)
     waves = torch.rand(len(drawn.scene), 3, 2, generator=generator).to(device)

@@ -2,7 +2,7 @@
 
 import itertools
 
-from course_utils.toybox.attributes import known
+from course_utils.toybox.attributes import OF_A_THING, check_each, known
 from course_utils.toybox.scene import Scene
 
 
@@ -19,10 +19,8 @@ def said_of(scene: object) -> dict:
     for name, values in scene.items():
         if name in ("confidence", "count"):  # the oracle may count more than three
             continue
-        if isinstance(values, list) and len(values) != scene["count"]:
-            raise ValueError(
-                f"scenes: {name} has {len(values)} values for {scene['count']} toys"
-            )
+        if name in OF_A_THING:
+            check_each(name, values, scene["count"])
         for value in values if isinstance(values, list) else [values]:
             if value is not None:
                 known(name, value)

@@ -6,12 +6,12 @@ of one kind together; windows are then laid over the grounds, far things first.
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from course_utils.images import check_whole
 from course_utils.toybox import grounds
 from course_utils.toybox.palette import COLOURS, CREAM, GROUNDS, INK
 from course_utils.toybox.scene import Scene, check_scenes
@@ -38,8 +38,7 @@ class Windows(NamedTuple):
 def windows(scenes: Sequence[Scene], size: int, device: str = "cpu") -> Windows:
     """Draw every thing of the scenes, sorted by toy."""
     check_scenes(scenes)
-    if not isinstance(size, Integral) or size < 8:
-        raise ValueError(f"size={size}: a picture needs at least 8 pixels, a whole int")
+    check_whole(size, "size", 8)
     entries = [(t, b, k) for b, s in enumerate(scenes) for k, t in enumerate(s.things)]
     entries.sort(key=lambda entry: _TOYS.index(entry[0].toy))
     things = [entry[0] for entry in entries]

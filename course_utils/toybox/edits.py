@@ -17,12 +17,13 @@ from course_utils.toybox.attributes import (
     PAIRS,
     TRIPLES,
     check_look,
+    check_rng,
     known,
 )
 from course_utils.toybox.palette import ALLOWED
 from course_utils.toybox.parsing import CAPTION_WORDS, Reading, tokens
 from course_utils.toybox.sampling import sample
-from course_utils.toybox.scene import Scene, Thing, check_rng, check_scene
+from course_utils.toybox.scene import Scene, Thing, check_scene
 from course_utils.toybox.words import article, say
 
 FORMS = {
@@ -58,11 +59,13 @@ class Edit:
 
     def __post_init__(self):
         """Refuse what no edit can do."""
-        if self.attribute not in FORMS:
+        if self.attribute not in list(FORMS):
             raise ValueError(
                 f"attribute={self.attribute!r} cannot be edited; {', '.join(FORMS)} can"
             )
         check_look(self.target, "target")
+        if self.target and "toy" not in self.target:
+            raise ValueError(f"target={self.target} must say which toy to change")
         if self.attribute == "add":
             check_look(self.value, "value")
             if "toy" not in self.value:
@@ -86,6 +89,8 @@ def _named(target: dict) -> str:
 
 def instruct(edit: Edit, rng: np.random.Generator | None = None) -> str:
     """The edit in words; with `rng` the wording varies. `parse_edit` is the inverse."""
+    if not isinstance(edit, Edit):
+        raise ValueError(f"edit must be an Edit, not {edit!r}")
     forms = FORMS[edit.attribute]
     form = forms[0 if rng is None else int(rng.random() * len(forms))]
     value = edit.value
@@ -208,7 +213,7 @@ def random_edit(
     """An edit that changes the scene, keeps its split's colours, and all toys apart."""
     check_scene(scene)
     check_rng(rng)
-    if attribute is not None and attribute not in FORMS:
+    if attribute is not None and attribute not in list(FORMS):
         raise ValueError(
             f"attribute={attribute!r} cannot be edited; {', '.join(FORMS)} can"
         )

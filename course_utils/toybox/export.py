@@ -28,14 +28,13 @@ All of them take --resolution 64.
 import colorsys
 import json
 from collections.abc import Callable, Iterator, Sequence
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.images import to_bytes
+from course_utils.images import check_whole, to_bytes
 from course_utils.toybox.annotations import depth, edges, scribbles, segmentation
 from course_utils.toybox.attributes import ATTRIBUTES
 from course_utils.toybox.draw import render
@@ -94,7 +93,8 @@ def export(
     top of the module. Give all splits of one folder the same conditions and edits.
     ValueError for an unknown condition, and where the folder is not empty.
     """
-    _check_count(n)
+    check_whole(n, "n")
+    check_whole(seed, "seed", 0)
     conditions = _checked(conditions)
     place = _new_folder(Path(folder) / split)
     for name in (*conditions, *(["edited_image"] if edits else [])):
@@ -121,7 +121,8 @@ def export_pictures(
 
     `choices` go to `toybox.sample`: toy="cat", things=1 makes n cats.
     """
-    _check_count(n)
+    check_whole(n, "n")
+    check_whole(seed, "seed", 0)
     rng = np.random.default_rng(seed)
     scenes = [sample(rng, split, **choices) for _ in range(n)]
     place = _new_folder(Path(folder))
@@ -173,18 +174,15 @@ def _columns(scene: Scene) -> dict:
 
 
 def _checked(conditions: Sequence[str]) -> list[str]:
-    conditions = [conditions] if isinstance(conditions, str) else list(conditions)
+    conditions = [conditions] if isinstance(conditions, str) else conditions
+    if not isinstance(conditions, list | tuple):
+        raise ValueError(f"conditions must be a list of names, not {conditions!r}")
     for name in conditions:
-        if name not in CONDITIONS:
+        if name not in list(CONDITIONS):
             raise ValueError(
                 f"conditions: no {name!r}; there are {', '.join(CONDITIONS)}"
             )
     return conditions
-
-
-def _check_count(n: int) -> None:
-    if not isinstance(n, Integral) or n < 1:
-        raise ValueError(f"n={n}: export at least one picture")
 
 
 def _new_folder(place: Path) -> Path:

@@ -12,11 +12,12 @@ from course_utils.toybox.attributes import (
     PLACES,
     ROOM,
     TRIPLES,
+    check_rng,
     known,
     relation_of,
 )
 from course_utils.toybox.parsing import parse
-from course_utils.toybox.scene import Scene, Thing, check_rng
+from course_utils.toybox.scene import Scene, Thing
 
 
 def sample(
@@ -58,6 +59,8 @@ def _options(things: int | None, choices: dict) -> dict[str, list]:
                 "some; leave it out to allow all"
             )
         options[name] = [known(name, value) for value in chosen]
+    if things is not None and "count" in choices:
+        raise ValueError("things and count are the same: give one of them")
     if "relation" in options and things is None and "count" not in choices:
         things = 2
     options["count"] = options["count"] if things is None else [known("count", things)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from course_utils.images import check_whole
 from course_utils.toybox.grounds import paint
 from course_utils.toybox.palette import COLOURS
 from course_utils.toybox.scene import Scene, Thing, check_scenes
@@ -58,6 +59,7 @@ def keypoints(scenes: Sequence[Scene], size: int = 64, device: str = "cpu") -> T
     right are its hands); nan where there is no thing.
     """
     check_scenes(scenes)
+    check_whole(size, "size", 8)
     most = max(len(s.things) for s in scenes)
     points = torch.full((len(scenes), most, 6, 2), math.nan, device=device)
     for b, scene in enumerate(scenes):
