@@ -90,40 +90,76 @@ def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
 def record(
     lesson: str,
     *,
-    floor: float,
-    ceiling: float,
+    floor: float | dict[str, float],
+    ceiling: float | dict[str, float],
     seeds: int = 1,
     n: int | None = None,
     better: str = "higher",
-    **metric: float,
+    **metrics: float,
 ) -> None:
-    """Record one score beside its floor and ceiling, and print it.
+    """Record the scores of a section beside their floor and ceiling; print one line.
 
-    Call it with exactly one metric: `record("05", readable_until=412, floor=0,
-    ceiling=1000)`. `floor` is what no skill reaches (chance, untouched input),
-    `ceiling` the best possible. `better` says which way is up: "higher" or "lower".
-    The course's runner collects the rows in scores.json.
+    `record("05", readable_until=412, floor=0, ceiling=1000)`, or several at once:
+    `record("08", gan_fid=28.6, vae_fid=20.0, floor=88, ceiling=1.6, better="lower")`.
+    `floor` is what no skill reaches (chance, untouched input), `ceiling` the best
+    possible; where they differ between the metrics, a dict metric -> number. `better`
+    says which way is up: "higher" or "lower". Raises ValueError for a value that is not
+    finite and for a floor on the wrong side of its ceiling. The course's runner
+    collects the rows in scores.json.
     """
-    if len(metric) != 1:
-        raise ValueError(
-            f"record takes exactly one metric, as in accuracy=0.9; got {list(metric)}"
-        )
+    if not metrics:
+        raise ValueError("record takes at least one metric, as in accuracy=0.9")
     if better not in ("higher", "lower"):
         raise ValueError(f'better must be "higher" or "lower", not {better!r}')
-    ((name, value),) = metric.items()
-    if not (name.isidentifier() and name == name.lower()):
-        raise ValueError(f"metric names are snake_case; {name!r} is not")
-    value, floor, ceiling = (float(x) for x in (value, floor, ceiling))
-    if not math.isfinite(value):
-        raise ValueError(f"{name} is {value}: a score must be a finite number")
-    row = dict(lesson=lesson, metric=name, value=value, floor=floor, ceiling=ceiling)
-    row |= dict(seeds=seeds, n=n, better=better, run=size)
-    scores.append(row)
+    rows = []
+    for name, value in metrics.items():
+        ends = _end_of("floor", floor, name), _end_of("ceiling", ceiling, name)
+        row = dict(lesson=lesson, metric=name) | _checked(name, value, *ends, better)
+        rows.append(row | dict(seeds=seeds, n=n, better=better, run=size))
+    scores.extend(rows)
     if path := os.environ.get("COURSE_SCORES"):
         with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-    count = f", n={n}" if n else ""
-    print(
-        f"{name}: {value:.4g}  (floor {floor:.4g}, ceiling {ceiling:.4g}, "
-        f"{better} is better, seeds={seeds}{count})"
-    )
+            file.write("".join(json.dumps(row) + "\n" for row in rows))
+    print(_in_a_line(rows))
+
+
+def _end_of(which: str, given: float | dict[str, float], name: str) -> float:
+    if not isinstance(given, dict):
+        return given
+    if name not in given:
+        raise ValueError(f"{which} has no entry for {name!r}; it has {list(given)}")
+    return given[name]
+
+
+def _checked(name: str, value, floor, ceiling, better: str) -> dict[str, float]:
+    """The three numbers of a row as floats, or a ValueError that says what is wrong."""
+    if not (name.isidentifier() and name == name.lower()):
+        raise ValueError(f"metric names are snake_case; {name!r} is not")
+    numbers = dict(value=float(value), floor=float(floor), ceiling=float(ceiling))
+    for key, x in numbers.items():
+        if not math.isfinite(x):
+            said = name if key == "value" else f"the {key} of {name}"
+            raise ValueError(f"{said} is {x}: a score must be a finite number")
+    if (numbers["floor"] > numbers["ceiling"]) == (better == "higher"):
+        if numbers["floor"] != numbers["ceiling"]:
+            raise ValueError(
+                f"{name}: {better} is better, but the floor, {floor:.4g}, lies on the "
+                f"other side of the ceiling, {ceiling:.4g}: exchange them, or `better`"
+            )
+    return numbers
+
+
+def _in_a_line(rows: list[dict]) -> str:
+    """What was recorded, with floor and ceiling once if all share them."""
+    ends = {(row["floor"], row["ceiling"]) for row in rows}
+    shared = len(ends) == 1
+    said = []
+    for row in rows:
+        own = "" if shared else f" ({row['floor']:.4g} to {row['ceiling']:.4g})"
+        said.append(f"{row['metric']}: {row['value']:.4g}{own}")
+    first = rows[0]
+    how = f"floor {first['floor']:.4g}, ceiling {first['ceiling']:.4g}, "
+    how = how if shared else "(floor to ceiling), "
+    how += f"{first['better']} is better, seeds={first['seeds']}"
+    how += f", n={first['n']}" if first["n"] else ""
+    return f"{', '.join(said)}  ({how})" if shared else f"{', '.join(said)}; {how}"

@@ -107,16 +107,37 @@ def test_a_tensor_is_a_fine_score():
 @pytest.mark.parametrize(
     "metric, cure",
     [
-        (dict(), "exactly one metric"),
-        (dict(a=1, b=2), "exactly one metric"),
+        (dict(), "at least one metric"),
         (dict(Accuracy=1), "snake_case"),
         (dict(a=float("nan")), "finite"),
         (dict(a=1, better="up"), 'better must be "higher" or "lower"'),
+        (dict(a=1, better="lower"), "exchange them"),
+        (dict(a=1, floor=2), "exchange them"),
+        (dict(a=1, floor=float("inf")), "the floor of a is inf"),
+        (dict(a=1, floor={"b": 0}), "floor has no entry for 'a'"),
     ],
 )
 def test_a_bad_score_is_refused(metric, cure):
+    before = len(session.scores)
     with pytest.raises(ValueError, match=cure):
-        session.record("05", floor=0, ceiling=1, **metric)
+        session.record("05", **dict(floor=0, ceiling=1) | metric)
+    assert len(session.scores) == before
+
+
+def test_the_scores_of_a_section_are_recorded_in_one_line(capsys):
+    session.record("08", gan=0.5, vae=0.25, floor=0, ceiling=1, seeds=3, n=54)
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and said.count("floor") == 1
+    assert "gan: 0.5, vae: 0.25  (floor 0, ceiling 1, higher" in said
+    assert [row["metric"] for row in session.scores[-2:]] == ["gan", "vae"]
+
+
+def test_metrics_of_one_section_may_have_their_own_ends(capsys):
+    session.record(
+        "08", a=0.5, b=30, floor={"a": 0, "b": 12}, ceiling={"a": 1, "b": 60}
+    )
+    assert "a: 0.5 (0 to 1), b: 30 (12 to 60); (floor to" in capsys.readouterr().out
+    assert [row["floor"] for row in session.scores[-2:]] == [0, 12]
 
 
 def test_offline_switches_are_set_before_the_hub_is_imported():
