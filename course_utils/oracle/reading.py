@@ -1,7 +1,8 @@
 """The oracle: a small network that reads every attribute off a picture of the toybox.
 
-It judges what generators draw, so none is ever trained with it. What a generator is
-aligned with is another network of the same class, of another width and seed: the eye.
+It judges what generators draw, so none is ever trained with it. The alignment encoder
+of a generator (REPA, Yu et al. 2024) is another network of the same class, of another
+width and seed.
 """
 
 import functools

@@ -8,9 +8,9 @@
 
 Its modules, each knowing only those before it: palette (colours), attributes (what can
 be), words and parsing (captions), scene (what there is), sampling (random scenes),
-edits (instructions), compare (is it what was asked for?), sdf, shapes, grounds and draw
-(pictures), annotations and skeleton (masks, edges, points and all else that is known of
-them), export (folders of pictures).
+edits and random_edits (instructions), compare (is it what was asked for?), sdf, shapes,
+grounds and draw (pictures), annotations and skeleton (masks, edges, points and all else
+that is known of them), export (folders of pictures).
 """
 
 from course_utils.toybox.annotations import (
@@ -37,11 +37,11 @@ from course_utils.toybox.edits import (
     apply,
     instruct,
     parse_edit,
-    random_edit,
 )
 from course_utils.toybox.export import export, export_pictures
 from course_utils.toybox.palette import ALLOWED, COLOURS, GROUNDS
 from course_utils.toybox.parsing import parse
+from course_utils.toybox.random_edits import random_edit
 from course_utils.toybox.sampling import imagine, sample
 from course_utils.toybox.scene import Scene, Thing, check_scenes, describe
 from course_utils.toybox.skeleton import keypoints, poses

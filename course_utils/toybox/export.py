@@ -38,7 +38,8 @@ from course_utils.images import check_whole, to_bytes
 from course_utils.toybox.annotations import depth, edges, scribbles, segmentation
 from course_utils.toybox.attributes import ATTRIBUTES
 from course_utils.toybox.draw import render
-from course_utils.toybox.edits import apply, instruct, random_edit
+from course_utils.toybox.edits import apply, instruct
+from course_utils.toybox.random_edits import random_edit
 from course_utils.toybox.sampling import sample
 from course_utils.toybox.scene import Scene, describe
 from course_utils.toybox.skeleton import poses
