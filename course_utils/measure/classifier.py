@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import data, models
-from course_utils.images import check_images, in_parts
+from course_utils.images import check_images, check_tensor, in_parts
 from course_utils.measure.distances import classes_covered
 from course_utils.measure.reports import report
 
@@ -92,16 +92,23 @@ class Judge:
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
         """Share of pictures read as their label says."""
+        check_tensor(labels, "labels")
+        check_images(images, 1, self.size)
         if labels.shape != images.shape[:1]:
             raise ValueError(
                 f"labels has shape {tuple(labels.shape)}: pass one label per image, "
                 f"shape ({len(images)},)"
             )
+        if not len(labels):
+            raise ValueError("images is empty: nothing can be measured")
+        classes_covered(labels, len(self.classes))  # refuses what is no class
         return (self.labels(images) == labels.cpu()).float().mean().item()
 
     def opinion(self, images: Tensor) -> dict[str, float]:
         """Mean confidence, and how many classes at least one in a hundred shows."""
         labels, enough = self.labels(images), 1 + len(images) // 100
+        if not len(labels):
+            raise ValueError("images is empty: nothing can be measured")
         return {
             "confidence": self.confidence(images).mean().item(),
             "classes": classes_covered(labels, len(self.classes), enough),

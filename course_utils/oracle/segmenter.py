@@ -80,8 +80,13 @@ def toy_masks(
     `readings` are those of `oracle.read(images)`, and in their order the toys come. The
     masks of missing toys are empty; `toys` is the most that a picture has.
     """
-    readings = read(images) if readings is None else readings
     shown = silhouettes(images, net)  # (B, 64, 64)
+    readings = read(images) if readings is None else readings
+    if not isinstance(readings, list) or len(readings) != len(images):
+        raise ValueError(
+            f"readings must be those of oracle.read(images), one dict for each of the "
+            f"{len(images)} images"
+        )
     most = max([len(seen["place"]) for seen in readings], default=0)
     found = shown.new_zeros(len(images), most, 64, 64)
     for b, seen in enumerate(readings):
