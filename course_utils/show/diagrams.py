@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from .sheet import ARROWS, KINDS, Box, Content, Sheet, extent, known
+from .sheet import ARROWS, KINDS, Box, Content, Sheet, extent, look_of
 from .style import WIDTH
 
 MARGIN, PAD = 12, 26  # pixels: around the drawing; an arrow beside its words
@@ -54,7 +54,7 @@ class _Layout:
             for name in given:
                 self._known(name, what)
         for kind in kinds.values():
-            known(kind, KINDS, "kinds")
+            look_of(kind, KINDS, "kinds")
         self.arrows = [self._arrow(arrow) for arrow in arrows]
         self.content = {
             name: Content(name, notes.get(name, ""), pictures.get(name))
@@ -96,7 +96,7 @@ class _Layout:
         start, end, words, kind = *arrow, *("", "flow")[len(arrow) - 2 :]
         self._known(start, "arrows")
         self._known(end, "arrows")
-        known(kind, ARROWS, "an arrow's kind")
+        look_of(kind, ARROWS, "an arrow's kind")
         return start, end, words, kind
 
     def _make_room(self, start: str, end: str, words: str, kind: str) -> None:

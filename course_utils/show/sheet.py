@@ -47,7 +47,7 @@ def extent(text: str, size: float = NOTE, weight: str = "normal") -> tuple[float
     )
 
 
-def known(kind: str, kinds: dict, what: str):
+def look_of(kind: str, kinds: dict, what: str):
     """Return the look of a kind, or raise ValueError with the kinds that there are."""
     if kind not in kinds:
         raise ValueError(f"{what} must be one of {', '.join(kinds)}, not {kind!r}")
@@ -105,7 +105,7 @@ class Sheet:
         """Draw a box around (x, y), as big as its content or as it is told to be."""
         content = content if isinstance(content, Content) else Content(content)
         box = Box(x, y, wide or content.wide, high or content.high)
-        fill, edge = known(kind, KINDS, "kind")
+        fill, edge = look_of(kind, KINDS, "kind")
         left, top = box.x - box.wide / 2, box.y - box.high / 2
         self.axes.add_patch(FancyBboxPatch(
             (left, top), box.wide, box.high, facecolor=fill, edgecolor=edge,
@@ -147,7 +147,7 @@ class Sheet:
         The text of a level part stands above it (or below), of an upright part to its
         right (or left).
         """
-        colour, dashes = known(kind, ARROWS, "arrow")
+        colour, dashes = look_of(kind, ARROWS, "arrow")
         *_, before, tip = points = [np.array(point, float) for point in points]
         ahead = (tip - before) / max(np.linalg.norm(tip - before), 1e-9)
         aside = np.array([-ahead[1], ahead[0]])
