@@ -88,10 +88,10 @@ def test_ddpm_step_equals_diffusers(shape, T, num_steps, variance, predicts, cli
     )
     library.set_timesteps(num_steps)
     plan, (x_t, prediction, _) = schedules.linear(T), draw(shape)
-    visits = diffusion.timesteps(T, num_steps)
-    assert visits == library.timesteps.tolist()
+    path = diffusion.timesteps(T, num_steps)
+    assert path == library.timesteps.tolist()
     for i in (0, num_steps // 2, num_steps - 1):
-        t, to = visits[i], (visits + [-1])[i + 1]
+        t, to = path[i], (path + [-1])[i + 1]
         drawn = torch.Generator().manual_seed(i)
         theirs = library.step(prediction, t, x_t, generator=drawn).prev_sample
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(i))
@@ -116,8 +116,8 @@ def test_ddim_step_equals_diffusers(eta, predicts, clip):
     library = DDIMScheduler(1000, clip_sample=clip, prediction_type=PREDICTS[predicts])
     library.set_timesteps(20)
     plan, (x_t, prediction, _) = schedules.linear(), draw((2, 1, 6, 10))
-    visits = library.timesteps.tolist()
-    for t, to in zip(visits, visits[1:] + [-1], strict=True):
+    path = library.timesteps.tolist()
+    for t, to in zip(path, path[1:] + [-1], strict=True):
         noise = torch.randn(x_t.shape, generator=torch.Generator().manual_seed(t))
         # after clipping, diffusers keeps the model's direction unless asked
         theirs = library.step(
@@ -256,7 +256,7 @@ def test_the_trajectory_starts_at_noise_and_ends_clean():
 
 def test_the_trajectory_goes_where_it_is_sent_and_stops_there():
     plan, x_T = schedules.linear(20), torch.randn(2, 1, 4, 4)
-    options = dict(visits=[19, 11, 7], step=diffusion.ddim_step)
+    options = dict(timesteps=[19, 11, 7], step=diffusion.ddim_step)
     walk = list(diffusion.trajectory(lambda x, t: 0 * x, x_T, plan, **options))
     assert [t for t, _ in walk] == [19, 11, 7]
     shrunk = (plan.alpha_bar[7] / plan.alpha_bar[19]) ** 0.5  # there is no noise
@@ -266,10 +266,10 @@ def test_the_trajectory_goes_where_it_is_sent_and_stops_there():
 @pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
 @pytest.mark.parametrize("T, num_steps", [(1000, 1), (1000, 7), (1000, 1000), (50, 8)])
 def test_all_spacings_go_down_by_equal_steps(spacing, T, num_steps):
-    visits = diffusion.timesteps(T, num_steps, spacing)
-    gaps = {a - b for a, b in zip(visits, visits[1:], strict=False)}
-    assert len(visits) == num_steps and max(gaps, default=0) - min(gaps, default=0) <= 1
-    assert visits[0] == T - 1 or spacing == "leading"
+    path = diffusion.timesteps(T, num_steps, spacing)
+    gaps = {a - b for a, b in zip(path, path[1:], strict=False)}
+    assert len(path) == num_steps and max(gaps, default=0) - min(gaps, default=0) <= 1
+    assert path[0] == T - 1 or spacing == "leading"
 
 
 def test_an_unknown_spacing_lists_the_known():

@@ -69,9 +69,10 @@ def test_dpm_equals_diffusers(predicts, num_steps, order):
         solver_type="midpoint",
     )
     theirs, asked = walked(library, network(), start(), num_steps)
-    options = dict(num_steps=num_steps, order=order, predicts=predicts)
-    plan = schedules.linear()
-    walk = list(solvers.dpm_trajectory(network(), start(), plan, **options))
+    path = [*diffusion.timesteps(1000, num_steps, "linspace"), -1]
+    step, plan = solvers.DPMSolver(order), schedules.linear()
+    options = dict(timesteps=path, step=step, predicts=predicts)
+    walk = list(diffusion.trajectory(network(), start(), plan, **options))
     assert [t for t, _ in walk] == [*asked, -1]
     same(walk[-1][1], theirs)
 
@@ -86,12 +87,12 @@ def test_stable_diffusions_schedule_too():
 
 
 def test_first_order_is_ddim():
-    visits = [999, 700, 400, 100, -1]
+    path = [999, 700, 400, 100, -1]
     plan = schedules.linear()
     ddim = diffusion.sample(
-        network(), start(), plan, visits=visits, step=diffusion.ddim_step
+        network(), start(), plan, timesteps=path, step=diffusion.ddim_step
     )
-    same(solvers.dpm_sample(network(), start(), plan, visits=visits, order=1), ddim)
+    same(solvers.dpm_sample(network(), start(), plan, timesteps=path, order=1), ddim)
 
 
 def test_second_order_needs_one_call_a_step():
@@ -108,9 +109,9 @@ def test_the_error_falls_with_the_order(order):
     x_T = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)).double()
 
     def walk(n, order):
-        visits = [round(19_999 - 18_999 * i / n) for i in range(n + 1)]
+        path = [round(19_999 - 18_999 * i / n) for i in range(n + 1)]
         model = ring.noise_model(plan)
-        return solvers.dpm_sample(model, x_T, plan, visits=visits, order=order)
+        return solvers.dpm_sample(model, x_T, plan, timesteps=path, order=order)
 
     true = walk(1000, 2)
     errors = [(walk(n, order) - true).norm(dim=1).mean() for n in (32, 64)]
@@ -148,13 +149,13 @@ def test_ddim_equals_diffusers(spacing, predicts, num_steps):
         clip_sample=False,
     )
     theirs, asked = walked(library, network(), start(), num_steps)
-    visits = [*diffusion.timesteps(1000, num_steps, spacing), -1]
-    assert visits[:-1] == asked
+    path = [*diffusion.timesteps(1000, num_steps, spacing), -1]
+    assert path[:-1] == asked
     ours = diffusion.sample(
         network(),
         start(),
         schedules.linear(),
-        visits=visits,
+        timesteps=path,
         step=diffusion.ddim_step,
         predicts=predicts,
     )
