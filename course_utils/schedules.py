@@ -41,14 +41,14 @@ class Schedule:
             if beta.ndim != 1 or not ((beta > 0) & (beta < 1)).all():
                 raise ValueError("beta must be (T,) with every value between 0 and 1")
             self.beta = beta.float()
-            self.signal_power = self.alpha.cumprod(0).double()
+            self.signal_power = self.alpha.cumprod(0).double()  # signal^2
             self.noise_power = 1 - self.signal_power
             self.signal = self.signal_power.float() ** 0.5
             self.sigma = self.noise_power.float() ** 0.5
         else:
             signal, sigma = _levels(signal, sigma)
             self.signal, self.sigma = signal.float(), sigma.float()
-            self.signal_power = signal.double() ** 2  # signal^2, in float64
+            self.signal_power = signal.double() ** 2
             self.noise_power = sigma.double() ** 2
 
     @property

@@ -133,6 +133,43 @@ def test_orders_and_directions_that_do_not_exist_are_refused():
         solvers.dpm_sample(network(), x, plan, order=3)
     with pytest.raises(ValueError, match="must go down"):
         solvers.dpm_step(x, x, 10, plan, to=20)
+    with pytest.raises(ValueError, match="before must be None at the last step"):
+        solvers.dpm_step(x, x, 10, plan, to=-1, before=(20, x))
+
+
+def test_all_thousand_steps_can_be_walked():
+    plan = schedules.linear()
+    x = solvers.dpm_sample(lambda x, t: 0 * x, start(), plan, num_steps=1000)
+    assert x.isfinite().all()
+
+
+def test_the_solver_forgets_what_did_not_end_here():
+    """A second walk with the same object, even after half a walk, is a fresh one."""
+    plan, step = schedules.linear(), solvers.DPMSolver()
+    path = [999, 700, 400, 100, -1]
+    once = diffusion.sample(network(), start(), plan, timesteps=path, step=step)
+    diffusion.sample(network(), start(2), plan, timesteps=path[:3], step=step)
+    again = diffusion.sample(network(), start(), plan, timesteps=path, step=step)
+    assert torch.equal(once, again)
+
+
+def test_a_walk_in_two_parts_is_the_walk():
+    plan, step = schedules.linear(), solvers.DPMSolver()
+    path = [999, 700, 400, 100, -1]
+    whole = solvers.dpm_sample(network(), start(), plan, timesteps=path)
+    half = diffusion.sample(network(), start(), plan, timesteps=path[:3], step=step)
+    rest = diffusion.sample(network(), half, plan, timesteps=path[2:], step=step)
+    assert torch.equal(rest, whole)
+
+
+def test_its_first_order_is_ddim_on_a_schedule_of_flow():
+    t = torch.linspace(0, 1, 101)[1:]
+    plan = schedules.Schedule(signal=1 - 0.99 * t, sigma=t)
+    options = dict(timesteps=[99, 60, 30, 5, -1])
+    ddim = diffusion.sample(
+        network(), start(), plan, step=diffusion.ddim_step, **options
+    )
+    same(solvers.dpm_sample(network(), start(), plan, order=1, **options), ddim)
 
 
 # DDIM, forth and back

@@ -1,7 +1,7 @@
 """Fast walks from noise to data: DPM-Solver++, and DDIM backwards.
 
-    alpha_t       signal_t, how much of the picture is left
-    sigma_t       how much noise there is
+    alpha_t       schedule.signal[t], how much of the picture is left
+    sigma_t       schedule.sigma[t], how much noise there is
     lambda_t      log(alpha_t / sigma_t), half the log of `schedule.snr`
     h             lambda_s - lambda_t, the length of a step from t to s
 
@@ -129,8 +129,10 @@ def dpm_sample(
         number = 20 if num_steps is None else num_steps
         timesteps = [*diffusion.timesteps(schedule.T, number, "linspace"), -1]
         num_steps = None
-    options |= dict(num_steps=num_steps, timesteps=timesteps, step=DPMSolver(order))
-    return diffusion.sample(model, x_T, schedule, **options)
+    path = dict(num_steps=num_steps, timesteps=timesteps)
+    return diffusion.sample(
+        model, x_T, schedule, step=DPMSolver(order), **path, **options
+    )
 
 
 def invert(

@@ -31,7 +31,7 @@ def posterior(
 
     s = -1 is the clean picture itself. Ho et al. 2020, eq. 6 and 7; for s < t - 1 the
     same formula holds with beta_t replaced by 1 - alpha_bar_t / alpha_bar_s, and for
-    any signal and sigma by what `_added` says (Kingma et al. 2021, eq. 25).
+    any signal and sigma by the noise added between (Kingma et al. 2021, appendix A).
     """
     check_same("x_t", x_t, "x0", x0)
     to = t - 1 if to is None else to

@@ -112,7 +112,7 @@ def timesteps_of(walk: str) -> list[int]:
     return [*diffusion.timesteps(1000, WALKS[walk], "trailing"), -1]
 
 
-def step_of(walk: str) -> diffusion.Step:
+def sampler_of(walk: str) -> diffusion.Step:
     """The step that a walk of WALKS takes; DPM++ remembers, so one for each walk."""
     steps = {
         "DDPM": diffusion.ddpm_step,
@@ -132,7 +132,7 @@ def diffused(pipe, walk: str, seed: int, n: int, timesteps: list[int]) -> Tensor
     for i in range(0, n, 20):
         network = guided(pipe, captions[i : i + 20], GUIDANCE)
         start, plan = x_T[i : i + 20].to(pipe.device), schedules.linear()
-        x0 = diffusion.sample(network, start, plan, step=step_of(walk), **options)
+        x0 = diffusion.sample(network, start, plan, step=sampler_of(walk), **options)
         images.append(decode(pipe.vae, x0).cpu())
     return torch.cat(images)
 
