@@ -147,13 +147,16 @@ def verify() -> dict[str, str]:
     return states
 
 
-def write_sums() -> None:
-    """Write weights/SHA256SUMS anew; a recipe does this when its weight is done."""
-    lines = [
-        f"{_sha256(file)}  {file.relative_to(WEIGHTS).as_posix()}\n"
-        for file in sorted(WEIGHTS.glob("*/**/*"))
-        if file.is_file() and not file.name.startswith(".")
-    ]
+def write_sums(name: str) -> None:
+    """Write the lines of one model in weights/SHA256SUMS anew, when it was trained.
+
+    Those of others stay as they are: a damaged weight is not made good by a training.
+    """
+    sums = {k: v for k, v in _sums(WEIGHTS).items() if _model(k) != name}
+    for file in (WEIGHTS / name).rglob("*"):
+        if file.is_file() and not file.name.startswith("."):
+            sums[file.relative_to(WEIGHTS).as_posix()] = _sha256(file)
+    lines = [f"{sums[file]}  {file}\n" for file in sorted(sums)]
     (WEIGHTS / "SHA256SUMS").write_text("".join(lines), encoding="utf-8", newline="\n")
     _verified.cache_clear()
 
