@@ -4,11 +4,15 @@ import json
 import math
 import os
 import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 SIZES = ("quick", "laptop", "full")
 
@@ -85,6 +89,42 @@ def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
     if quota in ("max", "-1"):
         return None
     return max(1.0, int(quota) / int(period))
+
+
+@contextmanager
+def lock(folder: str | Path, doing: str) -> Iterator[None]:
+    """Keep `folder` (made if missing) to this process, for as long as the block runs.
+
+    `doing` says what for, as in "course run". Raises ValueError if another process is
+    at work there, with what it does, its number and since when; also if the folder
+    cannot be written. The system holds the lock: a killed process leaves none behind.
+    """
+    folder = Path(folder)
+    held, note = FileLock(folder / ".lock"), folder / ".locked-by"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held.acquire(timeout=0)
+        note.write_text(
+            f"{doing}, process {os.getpid()}, since {time.strftime('%H:%M')}"
+        )
+    except Timeout:
+        with suppress(OSError):
+            doing = note.read_text()
+        raise ValueError(
+            f"folder {folder} is in use ({doing}): wait for its end, or stop it"
+        ) from None
+    except OSError as error:
+        held.release()
+        raise ValueError(
+            f"folder {folder} cannot be written ({error.strerror}): mend its rights, "
+            "free some space, or choose another"
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            note.unlink()
+        held.release()
 
 
 def record(
