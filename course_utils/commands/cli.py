@@ -103,6 +103,27 @@ def run_bench(name: str, model: str | None, n: int) -> None:
     _leave(examine)
 
 
+@main.command("address")
+@click.argument("url", required=False)
+@click.option("--unset", is_flag=True, help="forget the address that is set")
+def say_address(url: str | None, unset: bool) -> None:
+    """Say where the course can be cloned from; with URL, write it everywhere.
+
+    README, badges, first cells, pyproject, CITATION and workflow change together.
+    """
+    from course_utils.commands import address
+
+    def write() -> bool:
+        if url and unset:
+            raise ValueError("give a URL or --unset, not both")
+        if url or unset:
+            print("\n".join(address.set_address(url or "")) or "nothing to change")
+        print(f"address: {address.current() or 'none set; see CONTRIBUTING.md'}")
+        return True
+
+    _leave(write)
+
+
 def _split(setting: str) -> tuple[str, str]:
     name, equals, value = setting.partition("=")
     if not equals:
