@@ -3,6 +3,8 @@
 PYTHON ?= python3
 LESSONS ?=
 RUN ?= laptop
+# Lessons side by side; empty: as many as cores and memory allow.
+JOBS ?=
 # An index with builds of torch for your machine, if the default is not what you want.
 TORCH_INDEX ?=
 
@@ -15,7 +17,8 @@ WORKERS ?= 2
 
 help:
 	@echo "make course      run the lessons; leaves build/course/index.html"
-	@echo "                 (LESSONS=\"05 06\" for some, RUN=quick, laptop or full)"
+	@echo "                 (LESSONS=\"05 06\" for some, RUN=quick, laptop or full,"
+	@echo "                 JOBS=1 for one after the other)"
 	@echo "make lab         open JupyterLab on lesson 00"
 	@echo "make test        everything that must hold before a change is merged"
 	@echo "make notebooks   run the lessons and save them in place (LESSONS=05)"
@@ -31,7 +34,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 course: $(READY)
-	@$(BIN)/course run $(LESSONS) --run $(RUN)
+	@$(BIN)/course run $(LESSONS) --run $(RUN) $(if $(JOBS),--jobs $(JOBS))
 
 lab: $(READY)
 	@$(BIN)/course lab

@@ -12,6 +12,7 @@ from typing import Any
 
 from huggingface_hub import constants as hub
 
+from course_utils import session
 from course_utils.models.checkpoints import REGISTRY, card
 
 WEIGHTS = Path(__file__).parent.parent / "weights"  # one folder a model, and SHA256SUMS
@@ -113,7 +114,9 @@ def path(name: str) -> Path:
     "tiny" is the miniature Stable Diffusion, tiny-sd. Raises ValueError for a name that
     is not shipped, OSError for a missing or damaged file, with what to do about it.
     """
-    return _verified("tiny-sd" if name == "tiny" else name, WEIGHTS)
+    name = "tiny-sd" if name == "tiny" else name
+    session.uses(name)
+    return _verified(name, WEIGHTS)
 
 
 @functools.cache
