@@ -33,9 +33,17 @@ def run_lessons(
     As many run side by side as cores and memory allow. --set gives a parameter of the
     lessons another value, as in --set seed=1.
     """
-    from course_utils.commands import choice, report
 
-    _leave(lambda: report.course(lessons, choice.settings(settings, size), jobs))
+    def run() -> bool:
+        from course_utils.commands import choice
+
+        choice.lessons(lessons)  # a slip is refused before the seconds that torch takes
+        given = choice.settings(settings, size)
+        from course_utils.commands import report
+
+        return report.course(lessons, given, jobs)
+
+    _leave(run)
 
 
 @main.command("notebooks")

@@ -35,12 +35,12 @@ def of(path: Path, size: str = "laptop") -> Cost:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Cost()
     row = last_runs(path.parent.parent / "build" / "course").get(path.stem, {})
-    if row.get("run") == size and not row.get("error"):
-        weights = row.get("weights") if weights is None else weights
-        cost = Cost(row["seconds"], row["peak_mb"])
-    else:
-        cost = Cost(*_said(text))
-    return cost._replace(weights=None if weights is None else tuple(weights))
+    row = {} if row.get("error") else row
+    weights = row.get("weights") if weights is None else weights
+    weights = None if weights is None else tuple(weights)
+    if row.get("run") == size:
+        return Cost(row["seconds"], row["peak_mb"], weights)
+    return Cost(*_said(text), weights)
 
 
 def _said(text: str) -> tuple[float, float]:

@@ -35,14 +35,18 @@ def _findings(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
 def verdicts(wrong: list[Finding]) -> Iterator[tuple[str, str]]:
     """Say for each lesson here whether it can run, and what it takes."""
     try:
-        from course_utils.commands import choice
+        from course_utils.commands import choice, runner  # noqa: F401  it runs them
 
         paths, free_mb = choice.lessons(), findings.free_memory()
     except (ImportError, ValueError) as error:
         yield "lessons", f"cannot run yet: {error}"
         return
     for path in paths:
-        yield path.stem, _verdict(costs.of(path), wrong, free_mb)
+        try:
+            choice.read(path)
+            yield path.stem, _verdict(costs.of(path), wrong, free_mb)
+        except ValueError as error:
+            yield path.stem, f"cannot run yet: {error}"
 
 
 def _verdict(cost: costs.Cost, wrong: list[Finding], free_mb: float) -> str:

@@ -48,10 +48,9 @@ class Progress:
             self.width = 0
 
     def _line(self, running: dict[str, Watch], moment: float) -> str:
-        each = (f"{n[:2]} at cell {w.cell} of {w.cells}" for n, w in running.items())
+        each = (f"{n[:2]} cell {w.cell}/{w.cells}" for n, w in running.items())
         took = duration(moment - self.began)
-        ended = f"{self.ended} of {self.total} ended after {took}"
-        return f"{ended}; now {', '.join(each) or '-'}"
+        return f"{self.ended} of {self.total} ended, {took}; now {', '.join(each)}"
 
     def _write(self, text: str) -> None:
         self.stream.write(text)
