@@ -9,6 +9,25 @@ from PIL import Image
 from torch import Tensor
 
 
+def check_tensor(value: object, name: str) -> None:
+    """Refuse a list, a PIL picture or None where a tensor is wanted, with the cure."""
+    if isinstance(value, Tensor):
+        return
+    cures = {
+        type(None): "pass one; a function that should have made it may lack a return",
+        list: "use torch.stack or torch.tensor",
+        tuple: "use torch.stack or torch.tensor",
+        np.ndarray: "use torch.from_numpy",
+        float: "use torch.tensor",
+        int: "use torch.tensor",
+    }
+    cure = cures.get(type(value), "see torch.as_tensor")
+    if isinstance(value, Image.Image):
+        cure = "torch.from_numpy(numpy.array(picture)) / 127.5 - 1, then (B, C, H, W)"
+    kind = "None" if value is None else f"a {type(value).__name__}"
+    raise ValueError(f"{name} must be a torch.Tensor, not {kind}: {cure}")
+
+
 def check_images(images: Tensor, channels: int, size: int) -> None:
     """Refuse what no reader of pictures should read, and say what to do about it."""
     if images.ndim != 4 or images.shape[1:] != (channels, size, size):

@@ -60,6 +60,20 @@ def test_the_noise_model_is_the_best_guess_of_the_noise():
         assert (rest * feature).mean().abs() < 0.01
 
 
+def test_the_noise_model_knows_schedules_whose_variance_explodes():
+    mixture, sigma = three(), torch.logspace(-2, 1, 100)
+    plan = schedules.Schedule(signal=torch.ones(100), sigma=sigma)
+    generator = torch.Generator().manual_seed(1)
+    x0 = mixture.draw(100_000, generator)
+    noise = torch.randn(x0.shape, generator=generator)
+    t = torch.full((len(x0),), 60)
+    x_t = diffusion.add_noise(x0, noise, t, plan)
+    rest = noise - mixture.noise_model(plan)(x_t, t)
+    assert (
+        max((rest * f).mean().abs() for f in (x_t, x_t**2, torch.sin(3 * x_t))) < 0.02
+    )
+
+
 def test_walking_back_with_it_draws_from_the_mixture():
     mixture, plan = three(), schedules.linear()
     generator = torch.Generator().manual_seed(2)

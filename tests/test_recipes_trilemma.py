@@ -93,15 +93,15 @@ def test_a_batch_depends_on_nothing_but_its_generator(work, no_tiny):
 
 
 def test_the_walks_go_all_the_way_down():
-    assert sampler_sheets.visits_of("DDPM-1000") == [*reversed(range(1000)), -1]
-    assert sampler_sheets.visits_of("DDIM-20")[:2] == [999, 949]
-    assert sampler_sheets.visits_of("DDIM-20")[-2:] == [49, -1]
+    assert sampler_sheets.timesteps_of("DDPM-1000") == [*reversed(range(1000)), -1]
+    assert sampler_sheets.timesteps_of("DDIM-20")[:2] == [999, 949]
+    assert sampler_sheets.timesteps_of("DDIM-20")[-2:] == [49, -1]
 
 
 def test_the_sheets_come_back_as_they_were_drawn(tmp_path, monkeypatch):
     drawn = []
 
-    def diffused(pipe, walk, seed, n, visits):
+    def diffused(pipe, walk, seed, n, timesteps):
         drawn.append((walk, seed))
         generator = torch.Generator().manual_seed(seed + len(walk))
         return torch.rand(n, 3, 64, 64, generator=generator) * 2 - 1
@@ -127,7 +127,7 @@ def test_half_precision_draws_the_same_pictures(monkeypatch):
         assert pipe.unet.dtype == (torch.bfloat16 if half else torch.float32)
         drawn.append(
             sampler_sheets.diffused(
-                pipe, "DPM++-10", 0, 4, sampler_sheets.visits_of("DPM++-10")
+                pipe, "DPM++-10", 0, 4, sampler_sheets.timesteps_of("DPM++-10")
             )
         )
     assert (drawn[0] - drawn[1]).abs().mean() < 0.02  # of a range of 2

@@ -69,3 +69,56 @@ def test_too_few_steps_are_refused(T):
 def test_impossible_betas_are_refused(beta):
     with pytest.raises(ValueError, match="between 0 and 1"):
         schedules.Schedule(torch.tensor(beta))
+
+
+# Signal and sigma
+
+
+def exploding(T=50):
+    """Variance exploding, by hand: the picture stays, the noise grows over it."""
+    return schedules.Schedule(
+        signal=torch.ones(T), sigma=torch.logspace(-2, 1.7, T), name="exploding"
+    )
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_signal_and_sigma_are_the_roots_of_alpha_bar_and_the_rest(plan):
+    assert plan.variance_preserving
+    assert torch.equal(plan.signal, plan.alpha_bar**0.5)
+    assert torch.equal(plan.sigma, (1 - plan.alpha_bar) ** 0.5)
+
+
+def test_a_preserving_schedule_given_by_its_levels_has_the_same_betas():
+    plan = schedules.linear(100)
+    again = schedules.Schedule(signal=plan.signal, sigma=plan.sigma)
+    torch.testing.assert_close(again.beta, plan.beta, rtol=1e-2, atol=1e-6)
+    torch.testing.assert_close(again.alpha_bar, plan.alpha_bar)
+    torch.testing.assert_close(again.snr, plan.snr, rtol=1e-3, atol=0)
+
+
+def test_a_schedule_without_betas_says_so():
+    plan = exploding()
+    assert not plan.variance_preserving and plan.T == 50
+    torch.testing.assert_close(plan.snr, plan.sigma**-2)
+    assert repr(plan) == "Schedule(exploding, T=50, sigma=0.01..50)"
+    for name in ("beta", "alpha", "alpha_bar"):
+        with pytest.raises(ValueError, match="exploding has no beta.*schedule.sigma"):
+            getattr(plan, name)
+
+
+def test_impossible_levels_are_refused():
+    one, up = torch.ones(3), torch.tensor([0.1, 0.2, 0.3])
+    make = schedules.Schedule
+    for options in (dict(), dict(beta=up, signal=one, sigma=up)):
+        with pytest.raises(ValueError, match="either beta, or both signal and sigma"):
+            make(**options)
+    with pytest.raises(ValueError, match="give both"):
+        make(signal=one)
+    with pytest.raises(ValueError, match=r"both be \(T,\)"):
+        make(signal=torch.ones(2), sigma=up)
+    with pytest.raises(ValueError, match="sigma above 0"):
+        make(signal=one, sigma=up - 0.1)
+    with pytest.raises(ValueError, match="both finite"):
+        make(signal=one / 0, sigma=up)
+    with pytest.raises(ValueError, match="must fall with t.*sigma.flip"):
+        make(signal=one, sigma=up.flip(0))

@@ -69,9 +69,10 @@ def test_dpm_equals_diffusers(predicts, num_steps, order):
         solver_type="midpoint",
     )
     theirs, asked = walked(library, network(), start(), num_steps)
-    options = dict(num_steps=num_steps, order=order, predicts=predicts)
-    plan = schedules.linear()
-    walk = list(solvers.dpm_trajectory(network(), start(), plan, **options))
+    path = [*diffusion.timesteps(1000, num_steps, "linspace"), -1]
+    step, plan = solvers.DPMSolver(order), schedules.linear()
+    options = dict(timesteps=path, step=step, predicts=predicts)
+    walk = list(diffusion.trajectory(network(), start(), plan, **options))
     assert [t for t, _ in walk] == [*asked, -1]
     same(walk[-1][1], theirs)
 
@@ -86,12 +87,12 @@ def test_stable_diffusions_schedule_too():
 
 
 def test_first_order_is_ddim():
-    visits = [999, 700, 400, 100, -1]
+    path = [999, 700, 400, 100, -1]
     plan = schedules.linear()
     ddim = diffusion.sample(
-        network(), start(), plan, visits=visits, step=diffusion.ddim_step
+        network(), start(), plan, timesteps=path, step=diffusion.ddim_step
     )
-    same(solvers.dpm_sample(network(), start(), plan, visits=visits, order=1), ddim)
+    same(solvers.dpm_sample(network(), start(), plan, timesteps=path, order=1), ddim)
 
 
 def test_second_order_needs_one_call_a_step():
@@ -108,9 +109,9 @@ def test_the_error_falls_with_the_order(order):
     x_T = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)).double()
 
     def walk(n, order):
-        visits = [round(19_999 - 18_999 * i / n) for i in range(n + 1)]
+        path = [round(19_999 - 18_999 * i / n) for i in range(n + 1)]
         model = ring.noise_model(plan)
-        return solvers.dpm_sample(model, x_T, plan, visits=visits, order=order)
+        return solvers.dpm_sample(model, x_T, plan, timesteps=path, order=order)
 
     true = walk(1000, 2)
     errors = [(walk(n, order) - true).norm(dim=1).mean() for n in (32, 64)]
@@ -132,6 +133,43 @@ def test_orders_and_directions_that_do_not_exist_are_refused():
         solvers.dpm_sample(network(), x, plan, order=3)
     with pytest.raises(ValueError, match="must go down"):
         solvers.dpm_step(x, x, 10, plan, to=20)
+    with pytest.raises(ValueError, match="before must be None at the last step"):
+        solvers.dpm_step(x, x, 10, plan, to=-1, before=(20, x))
+
+
+def test_all_thousand_steps_can_be_walked():
+    plan = schedules.linear()
+    x = solvers.dpm_sample(lambda x, t: 0 * x, start(), plan, num_steps=1000)
+    assert x.isfinite().all()
+
+
+def test_the_solver_forgets_what_did_not_end_here():
+    """A second walk with the same object, even after half a walk, is a fresh one."""
+    plan, step = schedules.linear(), solvers.DPMSolver()
+    path = [999, 700, 400, 100, -1]
+    once = diffusion.sample(network(), start(), plan, timesteps=path, step=step)
+    diffusion.sample(network(), start(2), plan, timesteps=path[:3], step=step)
+    again = diffusion.sample(network(), start(), plan, timesteps=path, step=step)
+    assert torch.equal(once, again)
+
+
+def test_a_walk_in_two_parts_is_the_walk():
+    plan, step = schedules.linear(), solvers.DPMSolver()
+    path = [999, 700, 400, 100, -1]
+    whole = solvers.dpm_sample(network(), start(), plan, timesteps=path)
+    half = diffusion.sample(network(), start(), plan, timesteps=path[:3], step=step)
+    rest = diffusion.sample(network(), half, plan, timesteps=path[2:], step=step)
+    assert torch.equal(rest, whole)
+
+
+def test_its_first_order_is_ddim_on_a_schedule_of_flow():
+    t = torch.linspace(0, 1, 101)[1:]
+    plan = schedules.Schedule(signal=1 - 0.99 * t, sigma=t)
+    options = dict(timesteps=[99, 60, 30, 5, -1])
+    ddim = diffusion.sample(
+        network(), start(), plan, step=diffusion.ddim_step, **options
+    )
+    same(solvers.dpm_sample(network(), start(), plan, order=1, **options), ddim)
 
 
 # DDIM, forth and back
@@ -148,13 +186,13 @@ def test_ddim_equals_diffusers(spacing, predicts, num_steps):
         clip_sample=False,
     )
     theirs, asked = walked(library, network(), start(), num_steps)
-    visits = [*diffusion.timesteps(1000, num_steps, spacing), -1]
-    assert visits[:-1] == asked
+    path = [*diffusion.timesteps(1000, num_steps, spacing), -1]
+    assert path[:-1] == asked
     ours = diffusion.sample(
         network(),
         start(),
         schedules.linear(),
-        visits=visits,
+        timesteps=path,
         step=diffusion.ddim_step,
         predicts=predicts,
     )

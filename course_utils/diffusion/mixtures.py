@@ -84,10 +84,17 @@ class Mixture:
         return kept[:n]
 
     def noise_model(self, schedule: Schedule, label: int | None = None) -> Model:
-        """The perfect network, E[noise | x_t]: -sqrt(1 - alpha_bar) times the score."""
+        """The perfect network, E[noise | x_t]: -sqrt(1 - alpha_bar) times the score.
+
+        Where the schedule does not preserve the variance, x_t over sqrt(signal^2 +
+        sigma^2) is a point of one that does, with the same noise in it.
+        """
+        signal, noise = schedule.signal_power.float(), schedule.noise_power.float()
+        size = signal + noise  # 1 where the variance is preserved
 
         def model(x_t: Tensor, t: Tensor) -> Tensor:
-            bar = _column(schedule.alpha_bar[t], x_t)
+            bar = _column((signal / size)[t], x_t)
+            x_t = x_t / _column(size[t], x_t) ** 0.5
             return -((1 - bar) ** 0.5) * self.score(x_t, bar, label)
 
         return model

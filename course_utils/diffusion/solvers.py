@@ -1,31 +1,39 @@
 """Fast walks from noise to data: DPM-Solver++, and DDIM backwards.
 
-    alpha_t       sqrt(alpha_bar_t), how much of the picture is left
-    sigma_t       sqrt(1 - alpha_bar_t), how much noise there is
+    alpha_t       schedule.signal[t], how much of the picture is left
+    sigma_t       schedule.sigma[t], how much noise there is
     lambda_t      log(alpha_t / sigma_t), half the log of `schedule.snr`
     h             lambda_s - lambda_t, the length of a step from t to s
 
 The rest is as in course_utils.diffusion, where `ddim_step` lives.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from course_utils import diffusion
-from course_utils.diffusion import Model, alpha_bars, timesteps, x0_and_noise
+from course_utils.diffusion.forward import (
+    Model,
+    check_same,
+    levels,
+    same_step,
+    x0_and_noise,
+)
+from course_utils.images import check_tensor
 from course_utils.schedules import Schedule
 
 
 def log_snr(t: int, to: int, schedule: Schedule) -> tuple[Tensor, Tensor]:
-    """lambda = log(sqrt(alpha_bar) / sqrt(1 - alpha_bar)) at t and at `to` < t.
+    """lambda = log(signal / sigma) at t and at `to` < t.
 
     In float64; infinite at to = -1, the clean picture. Lu et al. 2022, section 2.2.
     """
-    bars = (bar.double() for bar in alpha_bars(t, to, schedule))
-    return tuple((bar.log() - torch.log1p(-bar)) / 2 for bar in bars)
+    signal, noise = levels(t, to, schedule)
+    now, then = (signal.log() - noise.log()) / 2
+    return now, then
 
 
 def dpm_step(
@@ -47,56 +55,84 @@ def dpm_step(
     length of the step before over h, D = x0 + (x0 - x0_before) / 2r.
     Lu et al. 2022 (DPM-Solver++), Algorithm 2 (2M) and its line 4.
     """
-    bar, bar_s = (bar.double() for bar in alpha_bars(t, to, schedule))
+    check_same("x_t", x_t, "x0", x0)
+    (_, signal_s), (noise, noise_s) = levels(t, to, schedule)
     now, then = log_snr(t, to, schedule)
     h = then - now  # infinite if x_s is clean: then x_s = D
     if before is not None:
+        if to < 0:
+            raise ValueError(
+                "before must be None at the last step, to=-1: it is infinitely long, "
+                "and only the first order is finite"
+            )
         t_before, x0_before = before
+        check_same("x0", x0, "the x0 in before", x0_before)
         r = (now - log_snr(t_before, t, schedule)[0]) / h
         x0 = x0 + (x0 - x0_before) / (2 * r)
-    keep = ((1 - bar_s) / (1 - bar)) ** 0.5
-    return keep * x_t - bar_s**0.5 * torch.expm1(-h) * x0
+    return (noise_s / noise) ** 0.5 * x_t - signal_s**0.5 * torch.expm1(-h) * x0
 
 
-def dpm_trajectory(
+class DPMSolver:
+    """DPM-Solver++ as a step of `diffusion.trajectory`: it remembers the step before.
+
+    Make one for each walk. The first step has no step before it, and the one that ends
+    at a clean picture would be infinitely long: both are of first order, as every step
+    is with order=1. Lu et al. 2022, Algorithm 2.
+    """
+
+    def __init__(self, order: int = 2):
+        if order not in (1, 2):
+            raise ValueError(f"order must be 1 or 2, not {order!r}")
+        self.order = order
+        self.before = self.arrived = None  # (t, x0) of the last step; where it ended
+
+    def __call__(
+        self,
+        prediction: Tensor,
+        x_t: Tensor,
+        t: int,
+        schedule: Schedule,
+        *,
+        to: int,
+        generator: torch.Generator | None = None,
+        predicts: str = "noise",
+    ) -> Tensor:
+        """Go from x_t to x_s, s = `to`; there is no noise, so no use for a generator.
+
+        What it remembers counts only if the last step ended here, at t.
+        """
+        x0, _ = x0_and_noise(prediction, x_t, same_step(t, x_t), schedule, predicts)
+        second = self.order == 2 and to >= 0 and self.arrived == t
+        before = self.before if second else None
+        x_s = dpm_step(x0, x_t, t, schedule, to=to, before=before)
+        self.before, self.arrived = (t, x0), to
+        return x_s
+
+
+def dpm_sample(
     model: Model,
     x_T: Tensor,
     schedule: Schedule,
     *,
-    num_steps: int = 20,
+    num_steps: int | None = None,
+    timesteps: Sequence[int] | None = None,
     order: int = 2,
-    predicts: str = "noise",
-    visits: Sequence[int] | None = None,
-) -> Iterator[tuple[int, Tensor]]:
-    """Walk from noise to data by DPM-Solver++(2M), yielding (t, x), as `trajectory`.
-
-    One network call a step. The first step has no step before it, and the one that
-    ends at a clean picture would be infinitely long: both are of first order, as every
-    step is with order=1. `visits`, both ends included, are timesteps(T, num_steps,
-    "linspace") and then -1 if not given. Lu et al. 2022, Algorithm 2.
-    """
-    if order not in (1, 2):
-        raise ValueError(f"order must be 1 or 2, not {order!r}")
-    visits = visits or [*timesteps(schedule.T, num_steps, "linspace"), -1]
-    x, before = x_T, None
-    yield visits[0], x
-    for t, to in pairwise(visits):
-        steps = torch.full((len(x),), t, device=x.device)
-        with torch.no_grad():
-            prediction = model(x, steps)
-        x0, _ = x0_and_noise(prediction, x, steps, schedule, predicts)
-        second = order == 2 and to >= 0
-        x = dpm_step(x0, x, t, schedule, to=to, before=before if second else None)
-        before = t, x0
-        yield to, x
-
-
-def dpm_sample(
-    model: Model, x_T: Tensor, schedule: Schedule, **options: object
+    **options: object,
 ) -> Tensor:
-    """Turn noise x_T into data: the end of `dpm_trajectory`, which has the options."""
-    *_, (_, x0) = dpm_trajectory(model, x_T, schedule, **options)
-    return x0
+    """Turn noise x_T into data by DPM-Solver++(2M), one network call a step.
+
+    `timesteps`, both ends included, are num_steps (20 if not given) of the schedule's,
+    spaced as "linspace", and then -1 if not given; the other options are
+    `diffusion.trajectory`'s. Lu et al. 2022, Algorithm 2.
+    """
+    if timesteps is None:
+        number = 20 if num_steps is None else num_steps
+        timesteps = [*diffusion.timesteps(schedule.T, number, "linspace"), -1]
+        num_steps = None
+    path = dict(num_steps=num_steps, timesteps=timesteps)
+    return diffusion.sample(
+        model, x_T, schedule, step=DPMSolver(order), **path, **options
+    )
 
 
 def invert(
@@ -115,9 +151,10 @@ def invert(
     """
     if predicts not in ("noise", "v"):
         raise ValueError(f'predicts must be "noise" or "v" here, not {predicts!r}')
+    check_tensor(x0, "x0")
     x = x0
-    for s, t in pairwise([-1, *reversed(timesteps(schedule.T, num_steps))]):
-        there = torch.full((len(x),), t, device=x.device)
+    for s, t in pairwise([-1, *reversed(diffusion.timesteps(schedule.T, num_steps))]):
+        there = same_step(t, x)
         with torch.no_grad():
             prediction = model(x, there)
         clean, noise = x, prediction  # at s = -1 both v and the noise are the noise

@@ -15,7 +15,7 @@ from course_utils.tiny.rivals import (
     SEEDS,
     WALKS,
     diffused,
-    visits_of,
+    timesteps_of,
 )
 from course_utils.training.speed import half_is_faster
 
@@ -68,12 +68,15 @@ def draw_sheets(
     precision = str(pipe.unet.dtype).removeprefix("torch.")
     facts = {"n": SEEDS * n, "guidance": GUIDANCE, "precision": precision}
     for walk in WALKS:
-        visits = visits_of(walk)[-steps:] if steps else visits_of(walk)
+        timesteps = timesteps_of(walk)
+        timesteps = (
+            timesteps[-steps - 1 :] if steps else timesteps
+        )  # the end is no step
         files = [work / f"{walk}-{k}.safetensors" for k in range(seed, seed + SEEDS)]
         for k, file in enumerate(files, seed):
             if not file.exists():
                 start = time.perf_counter()
-                images = diffused(pipe, walk, k, n, visits)
+                images = diffused(pipe, walk, k, n, timesteps)
                 seconds = torch.tensor(time.perf_counter() - start)
                 save_file({"images": images.contiguous(), "seconds": seconds}, file)
                 print(f"{walk}, seed {k}: {n} pictures in {seconds:.0f} s")

@@ -107,26 +107,32 @@ def shipped_decoder(name: str) -> nn.Module:
     return net.eval().requires_grad_(False)
 
 
-def visits_of(walk: str) -> list[int]:
+def timesteps_of(walk: str) -> list[int]:
     """The steps that a walk of WALKS goes through, the clean end included."""
     return [*diffusion.timesteps(1000, WALKS[walk], "trailing"), -1]
 
 
-def diffused(pipe, walk: str, seed: int, n: int, visits: list[int]) -> Tensor:
-    """Draw plain_scenes(n, seed) by a walk of WALKS, which goes through `visits`."""
+def sampler_of(walk: str) -> diffusion.Step:
+    """The step that a walk of WALKS takes; DPM++ remembers, so one for each walk."""
+    steps = {
+        "DDPM": diffusion.ddpm_step,
+        "DDIM": diffusion.ddim_step,
+        "DPM++": solvers.DPMSolver(),
+    }
+    return steps[walk.rpartition("-")[0]]
+
+
+def diffused(pipe, walk: str, seed: int, n: int, timesteps: list[int]) -> Tensor:
+    """Draw plain_scenes(n, seed) by a walk of WALKS, which goes through `timesteps`."""
     captions = [scene.caption for scene in plain_scenes(n, seed)]
     generator = torch.Generator().manual_seed(seed)
     x_T = torch.stack([torch.randn(4, 16, 16, generator=generator) for _ in captions])
-    options, images = dict(visits=visits, predicts="v"), []
+    options = dict(timesteps=timesteps, predicts="v", generator=generator)
+    images = []
     for i in range(0, n, 20):
         network = guided(pipe, captions[i : i + 20], GUIDANCE)
         start, plan = x_T[i : i + 20].to(pipe.device), schedules.linear()
-        if walk.startswith("DPM++"):
-            x0 = solvers.dpm_sample(network, start, plan, **options)
-        else:
-            step = getattr(diffusion, f"{walk[:4].lower()}_step")
-            options |= dict(step=step, generator=generator)
-            x0 = diffusion.sample(network, start, plan, **options)
+        x0 = diffusion.sample(network, start, plan, step=sampler_of(walk), **options)
         images.append(decode(pipe.vae, x0).cpu())
     return torch.cat(images)
 
