@@ -15,7 +15,7 @@ import pytest
 from course_utils import session
 from course_utils.commands import costs, parallel, runner
 from course_utils.commands.kernel import Watch
-from course_utils.commands.progress import Progress
+from course_utils.commands.status import Status
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def pretend(monkeypatch):
 
 
 def run_all(jobs, most, free_mb=1e9):
-    progress = Progress(len(jobs), io.StringIO())
-    with closing(parallel.run_all(jobs, most, 1, free_mb, progress)) as results:
+    status = Status(len(jobs), io.StringIO())
+    with closing(parallel.run_all(jobs, most, 1, free_mb, status)) as results:
         return [job.source.stem for job, _ in results]
 
 
@@ -100,22 +100,22 @@ def test_an_error_of_our_own_ends_the_others_too(monkeypatch):
 def test_on_a_terminal_one_line_lives_and_goes(monkeypatch):
     stream, watch = io.StringIO(), Watch()
     stream.isatty = lambda: True
-    progress, watch.cell, watch.cells = Progress(2, stream), 7, 40
-    progress.now({"05_x": watch})
+    status, watch.cell, watch.cells = Status(2, stream), 7, 40
+    status.now({"05_x": watch})
     assert stream.getvalue().endswith("now 05 cell 7/40")
     assert stream.getvalue().startswith("\r0 of 2 ended")
-    progress.end("05_x  12 s")
+    status.end("05_x  12 s")
     lines = stream.getvalue().split("\r")
     assert lines[-2].strip() == "" and lines[-1] == "05_x  12 s\n"
 
 
 def test_a_log_has_whole_lines_only_now_and_then():
     stream = io.StringIO()
-    progress = Progress(2, stream, pause=0.2)
+    status = Status(2, stream, pause=0.2)
     for _ in range(5):
-        progress.now({"05_x": Watch()})
+        status.now({"05_x": Watch()})
         time.sleep(0.1)
-    progress.end("05_x  12 s")
+    status.end("05_x  12 s")
     text = stream.getvalue()
     assert "\r" not in text and text.endswith("\n") and text.count("\n") in (2, 3)
 

@@ -56,7 +56,7 @@ def lessons(chosen: Sequence[str] = ()) -> list[Path]:
     return list(found.values())
 
 
-def read(path: Path) -> nbformat.NotebookNode:
+def read_notebook(path: Path) -> nbformat.NotebookNode:
     """Read a notebook; ValueError with its name if it is damaged."""
     try:
         nb = nbformat.read(path, as_version=4)
@@ -128,7 +128,7 @@ def typed(path: Path, given: dict[str, str]) -> dict[str, Any]:
 
     Raises ValueError for a lesson, parameter, size or kernel that cannot be meant.
     """
-    nb = read(path)
+    nb = read_notebook(path)
     refuse(nb, given, path.name)
     kinds = parameters(nb, path.name)
     return {name: from_text(text, kinds[name], name) for name, text in given.items()}

@@ -43,7 +43,7 @@ def verdicts(wrong: list[Finding]) -> Iterator[tuple[str, str]]:
         return
     for path in paths:
         try:
-            choice.read(path)
+            choice.read_notebook(path)
             yield path.stem, _verdict(costs.of(path), wrong, free_mb)
         except ValueError as error:
             yield path.stem, f"cannot run yet: {error}"

@@ -13,7 +13,7 @@ from course_utils import session
 from course_utils.commands import runner
 from course_utils.commands.costs import Cost
 from course_utils.commands.kernel import Watch
-from course_utils.commands.progress import Progress
+from course_utils.commands.status import Status
 
 UNKNOWN_MB = 1500  # of a lesson that neither ran here nor says what it needs
 
@@ -42,7 +42,7 @@ def how_many(lessons: int, asked: int | None = None) -> tuple[int, int]:
 
 
 def run_all(
-    jobs: list[Job], most: int, threads: int, free_mb: float, progress: Progress
+    jobs: list[Job], most: int, threads: int, free_mb: float, status: Status
 ) -> Iterator[tuple[Job, runner.Result]]:
     """Run the jobs, at most `most` at a time; yield each with its result as it ends.
 
@@ -59,13 +59,13 @@ def run_all(
                     watch = Watch()
                     future = pool.submit(_run, job, threads, watch)
                     running[future] = waiting.pop(waiting.index(job)), watch
-                progress.now({job.source.stem: w for job, w in running.values()})
+                status.now({job.source.stem: w for job, w in running.values()})
                 ended = [*wait(running, 0.5, FIRST_COMPLETED).done]
                 yield from ((running.pop(f)[0], f.result()) for f in ended)
         finally:
             for _, watch in running.values():
                 watch.end()
-            progress.clear()
+            status.clear()
 
 
 def _next(waiting: list[Job], running: dict, most: int, free_mb: float) -> Job | None:

@@ -14,7 +14,7 @@ from course_utils import session
 from course_utils.commands import choice, costs, index, page, parallel, runner, tidy
 from course_utils.commands.findings import free_memory
 from course_utils.commands.parallel import Job
-from course_utils.commands.progress import Progress
+from course_utils.commands.status import Status
 
 SPARE = 0.9  # lessons may take this of the free memory; the rest is for a browser
 
@@ -90,11 +90,11 @@ def _rows(
     tasks: list[Job], most: int, threads: int, free_mb: float
 ) -> Iterator[tuple[Job, dict]]:
     """Run the tasks; yield each with its row as it ends, and say it in a line."""
-    progress = Progress(len(tasks))
+    status = Status(len(tasks))
     width = max(len(job.source.stem) for job in tasks)
-    with closing(parallel.run_all(tasks, most, threads, free_mb, progress)) as results:
+    with closing(parallel.run_all(tasks, most, threads, free_mb, status)) as results:
         for job, result in results:
-            progress.end(f"{job.source.stem:<{width}} {_told(result)}")
+            status.end(f"{job.source.stem:<{width}} {_told(result)}")
             title = page.title(nbformat.read(job.source, as_version=4), job.source.stem)
             yield (
                 job,

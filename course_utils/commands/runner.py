@@ -12,7 +12,7 @@ import papermill
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
-from course_utils.commands.choice import lessons, read, refuse, root
+from course_utils.commands.choice import lessons, read_notebook, refuse, root
 from course_utils.commands.kernel import Watch, kernel_class
 from course_utils.commands.tidy import save_notebook, strip_notebook
 
@@ -63,7 +63,7 @@ def run(
         raise ValueError(f"notebook {source} does not exist")
     source = source.resolve()
     out = Path(out or root() / "build" / "course" / source.name).resolve()
-    nb = read(source)
+    nb = read_notebook(source)
     refuse(nb, values, source.name)
     watch.cells = len(nb.cells) + bool(values)  # papermill puts in a cell with them
     out.parent.mkdir(parents=True, exist_ok=True)

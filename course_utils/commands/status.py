@@ -9,7 +9,7 @@ from course_utils.commands.kernel import Watch
 from course_utils.session import duration
 
 
-class Progress:
+class Status:
     """The lines of a run of `total` lessons: one for each that ended, one for now.
 
     On a terminal the line for now is written over again and again, and leaves nothing
