@@ -52,8 +52,10 @@ def test_the_shipped_garments_are_the_first_of_each_half():
 def test_the_shipped_garments_are_whole_and_small():
     assert data.FASHION.stat().st_size <= 4_000_000
     assert models.path("fashion") == data.FASHION.parent  # the hashes are right
-    credit = (data.FASHION.parent / "README.md").read_text("utf-8")
-    assert "Xiao" in credit and "Permission is hereby granted" in credit
+    files = (data.FASHION.parent / name for name in ("README.md", "LICENSE"))
+    credit, licence = (file.read_text("utf-8") for file in files)
+    assert "Xiao" in credit and "see LICENSE" in credit and "Apache" not in credit
+    assert "2017 Zalando SE" in licence and "Permission is hereby granted" in licence
 
 
 def test_each_call_gets_garments_of_its_own():

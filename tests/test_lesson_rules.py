@@ -31,7 +31,7 @@ def sections(cells):
     """The code cells of each section: what stands between two headings."""
     found = [[]]
     for cell in cells:
-        if cell.cell_type == "markdown" and re.match(r"##? ", cell.source):
+        if cell.cell_type == "markdown" and re.search(r"^##? ", cell.source, re.M):
             found.append([])
         elif cell.cell_type == "code":
             found[-1].append(cell.source)
@@ -60,7 +60,9 @@ def test_the_first_picture_comes_soon(cells):
         for output in cell.get("outputs", [])
         if any(mime.startswith("image/") for mime in output.get("data", {}))
     ]
-    assert shown and shown[0] < 12  # after title, first cell, parameters, imports: eight
+    assert (
+        shown and shown[0] < 12
+    )  # after title, first cell, parameters, imports: eight
 
 
 def test_a_section_records_all_its_scores_at_once(cells):

@@ -34,19 +34,18 @@ def tried(request, tmp_path_factory):
 def test_three_steps_leave_a_network_with_a_card(tried):
     name, folder = tried
     card = (folder / "README.md").read_text("utf-8")
-    assert f"# {name}" in card and "3 steps" in card or "3 turns" in card
-    assert not re.search(r"\{\w+\}|COST", card)  # no blank left
+    assert f"# {name}" in card and ("3 steps" in card or "3 turns" in card)
+    assert not re.search(r"\{\w*\}", card)  # no blank left
     scores = json.loads((folder / "config.json").read_text("utf-8"))["scores"]
     assert all(math.isfinite(x) for x in scores.values())
     assert scores["tiny_fid_real"] < scores["tiny_fid"]
-    assert (folder.parent / "work" / name / "sheet.png").is_file()
 
 
 def test_what_a_recipe_leaves_is_loaded_by_name(tried, tmp_path, monkeypatch):
     name, folder = tried
     shutil.copytree(folder, tmp_path / name)
     monkeypatch.setattr(models.shipped, "WEIGHTS", tmp_path)
-    models.write_sums()
+    models.write_sums(name)
     network = models.network(name)
     assert not network.training
     assert not any(p.requires_grad for p in network.parameters())
@@ -80,6 +79,14 @@ def test_a_game_that_was_killed_ends_as_one_that_was_not(tmp_path, monkeypatch):
     torch.testing.assert_close(*weights, rtol=0, atol=0)
 
 
+def test_a_game_of_another_seed_is_no_part_of_this_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(garments_gan, "BATCH", 4)
+    real = data.load("fashion", "test").images
+    *_, _ = garments_gan.play_in_chapters(real, tmp_path, steps=1, seed=0)
+    with pytest.raises(ValueError, match="was made with seed=0, not with seed=1"):
+        next(garments_gan.play_in_chapters(real, tmp_path, steps=1, seed=1))
+
+
 def test_the_nearest_of_copies_is_at_distance_zero():
     some = data.load("fashion", "test").images[:50]
     assert garments.nearest_distance(some[:5], some).max() < 1e-3
@@ -99,7 +106,7 @@ def test_the_shipped_networks_are_those_of_the_lessons():
 
 
 def test_a_pipeline_is_no_plain_network():
-    with pytest.raises(ValueError, match="models.load reads pipelines"):
+    with pytest.raises(ValueError, match="is no plain network"):
         models.network("tiny-pixel")
 
 

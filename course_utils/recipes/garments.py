@@ -1,12 +1,11 @@
-"""What both recipes of garments share: their scores, their card, their shelf."""
+"""What both recipes of garments share: their scores and their card."""
 
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_utils import data, measure
-from course_utils.images import save_sheet
 from course_utils.recipes import artifacts
 
 SCORED = 1000  # pictures
@@ -34,11 +33,30 @@ copies what it learnt from would lie much nearer to it than held-out pictures do
   Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, MIT licence).
 - **Training** {training}
 - **Parameters** {parameters:,}
-- **Cost** COST.
-- **Repeat it** `course train {name}` (course_utils/recipes/{file}.py).
 - **On disk** safetensors in half precision; the scores above are those of this file.
-- **Licence** Apache-2.0, as the course.
 """  # noqa: E501
+
+
+def halve(network: nn.Module) -> dict[str, Tensor]:
+    """The weights as they are stored; the network has them too, to be scored."""
+    weights = artifacts.half(network.state_dict())
+    network.load_state_dict(weights)
+    return weights
+
+
+def store_scored(
+    folder: Path, network: nn.Module, weights: dict, config: dict, made: Tensor
+) -> dict:
+    """Write a network with the scores of what it made; return them, for its card.
+
+    config  "network", its class, and "options", which build it: see models.network
+    """
+    scores = score(made)
+    config |= {"scores": {key: round(float(x), 4) for key, x in scores.items()}}
+    artifacts.store(folder, weights, config)
+    pictures = len(data.load("fashion").labels)
+    parameters = sum(p.numel() for p in network.parameters())
+    return scores | dict(pictures=pictures, parameters=parameters)
 
 
 def score(made: Tensor) -> dict[str, float]:
@@ -58,18 +76,3 @@ def nearest_distance(some: Tensor, others: Tensor) -> Tensor:
     """The distance (N,) of each picture to the nearest of the others, per pixel."""
     between = torch.cdist(some.flatten(1), others.flatten(1))
     return between.amin(1) / some[0].numel() ** 0.5
-
-
-def keep(
-    folder: Path, work: Path, made: Tensor, weights: dict, config: dict, facts: dict
-) -> None:
-    """Put a network on the shelf with the scores of what it made, and draw a sheet.
-
-    config  "network", its class, and "options", which build it: see models.network
-    facts   name, what, usage, walk, training, file, parameters: blanks of the card
-    """
-    scores = score(made)
-    config |= {"scores": {key: round(float(x), 4) for key, x in scores.items()}}
-    facts |= {"pictures": len(data.load("fashion").labels)} | scores
-    artifacts.store(folder, work, weights, config, CARD.format(**facts))
-    save_sheet(work / "sheet.png", made[:64])

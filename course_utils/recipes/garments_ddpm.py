@@ -12,59 +12,67 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils import data, diffusion, measure, networks, schedules, training
+from course_utils import data, diffusion, measure, networks, schedules
 from course_utils.images import in_parts
-from course_utils.recipes import artifacts, garments
+from course_utils.recipes import garments
+from course_utils.recipes.recipe import Recipe
 from course_utils.training.speed import half_is_faster
 
 SCHEDULE = schedules.cosine(1000)
 OPTIONS = dict(width=32, multipliers=(1, 2, 4), classes=10)
-BATCH, LR = 64, 1.3e-3
-WALK = 50  # steps of DDIM that draw each scored picture
+BATCH = 64
+WALK = 50  # steps of DDPM that draw each scored picture
+FACTS = dict(
+    name="garments-ddpm",
+    what="The U-Net of Ho et al. 2020, small: it predicts the noise in a picture.",
+    walk=f"{WALK} steps of DDPM",
+    training="{steps} steps of {batch_size} pictures, AdamW, rate {lr} that falls to "
+    "0 in the\n  last fifth, seed {seed}, averaged weights (0.999). Squared error of "
+    "the noise,\n  cosine schedule of 1000 steps; the class is left out in a tenth.",
+)
+USAGE = """`network(x_t, t)` draws any class, `network(x_t, t, labels)` those of labels, (B,).
+The judge sees the class asked for in {:.1%} of these pictures, and in {:.1%} of real
+ones the class that they have."""  # noqa: E501
 
 
-def garments_ddpm(
-    folder: Path, work: Path, *, steps: int | None = None, seed: int = 0
-) -> None:
-    """Train the U-Net to predict the noise in garments."""
-    steps = steps or 5000
-    torch.manual_seed(seed)
-    unet = networks.UNet(**OPTIONS)
-    if steps > 1000 and shutil.which("g++"):  # takes a minute, and then saves a sixth
-        unet.compile()
-    run = training.train(
-        unet,
-        functools.partial(batch, data.load("fashion")),
-        loss,
+def garments_ddpm(*, steps: int | None = None, seed: int = 0) -> Recipe:
+    """The U-Net that predicts the noise in garments."""
+    steps, train = steps or 5000, data.load("fashion")
+
+    def build() -> nn.Module:
+        unet = networks.UNet(**OPTIONS)
+        if steps > 1000 and shutil.which("g++"):  # takes a minute, then saves a sixth
+            unet.compile()
+        return unet
+
+    recipe = Recipe(
+        model=build,
+        batch=lambda generator, step: batch(train, generator),
+        loss=loss,
+        save=lambda model, folder: store_unet(model, folder, recipe),
+        card=garments.CARD,
         steps=steps,
-        lr=LR,
+        batch_size=BATCH,
+        lr=1.3e-3,
         decay=0.2,
         seed=seed,
-        save_to=work / "state.safetensors",
     )
-    weights = artifacts.half(artifacts.follow(run, work).cpu().state_dict())
-    unet = networks.UNet(**OPTIONS)
-    unet.load_state_dict(weights)
-    labels = torch.arange(garments.SCORED) % 10
-    made, judge = draw_classes(unet.eval(), labels, seed), measure.judge("fashion")
-    facts = dict(
-        name="garments-ddpm",
-        file="garments_ddpm",
-        what="The U-Net of Ho et al. 2020, small: it predicts the noise in a picture.",
-        usage="`network(x_t, t)` draws any class, `network(x_t, t, labels)` those of "
-        f"labels (B,). The\njudge sees the class asked for in "
-        f"{judge.accuracy(made, labels):.1%} of these pictures, and in "
-        f"{judge.held_out_accuracy:.1%} of real\nones the class that they have.",
-        walk=f"{WALK} steps of DDIM",
-        training=f"{steps} steps of {BATCH} pictures, AdamW, rate {LR} that falls to "
-        f"0 in the last\n  fifth, seed {seed}, averaged weights (0.999). Squared error "
-        "of the noise, cosine\n  schedule of 1000 steps; the class is left out in a "
-        "tenth.",
-        parameters=sum(p.numel() for p in unet.parameters()),
-    )
+    return recipe
+
+
+def store_unet(model: nn.Module, folder: Path, recipe: Recipe) -> dict:
+    """Write the U-Net and the scores of SCORED pictures of it; return its card's."""
+    unet = networks.UNet(**OPTIONS)  # `model` may be a compiled one
+    unet.load_state_dict(model.state_dict())
+    weights, labels = garments.halve(unet.eval()), torch.arange(garments.SCORED) % 10
+    made, judge = draw_classes(unet, labels, recipe.seed), measure.judge("fashion")
+    obeyed = judge.accuracy(made, labels)
     config = {"network": "networks.UNet", "options": OPTIONS}
-    config |= {"class_obeyed": round(judge.accuracy(made, labels), 4)}
-    garments.keep(folder, work, made, weights, config, facts)
+    config |= {"class_obeyed": round(obeyed, 4)}
+    facts = garments.store_scored(folder, unet, weights, config, made)
+    training = FACTS["training"].format(**recipe.facts)
+    usage = USAGE.format(obeyed, judge.held_out_accuracy)
+    return FACTS | facts | dict(training=training, usage=usage)
 
 
 def batch(
@@ -93,10 +101,10 @@ def draw_classes(unet: nn.Module, labels: Tensor, seed: int) -> Tensor:
     """Draw a garment of each class in labels (B,): (B, 1, 28, 28) in [-1, 1]."""
     generator = torch.Generator().manual_seed(seed)
     x_T = torch.randn(len(labels), 1, 28, 28, generator=generator)
+    options = dict(num_steps=WALK, clip=True, generator=generator)
 
     def part(rows: Tensor) -> Tensor:
         asked = functools.partial(unet, labels=labels[rows])
-        options = dict(step=diffusion.ddim_step, num_steps=WALK, clip=True)
         return diffusion.sample(asked, x_T[rows], SCHEDULE, **options).clamp(-1, 1)
 
     return in_parts(part, torch.arange(len(labels)), 100)
