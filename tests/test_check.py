@@ -2,14 +2,20 @@
 
 import importlib
 import pkgutil
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from course_utils import check as check_room
+from course_utils import diffusion
 from course_utils.check import OPEN, PASSED, WRONG, Exercise, assess, check, hint, use
+from course_utils.methods import gan
 
-ROOMS = [module.name for module in pkgutil.iter_modules(check_room.__path__)]
+MODULES = [module.name for module in pkgutil.iter_modules(check_room.__path__)]
+ROOMS = [name for name in MODULES if name.startswith("lesson_")]
 ALL = {
     name: task
     for room in ROOMS
@@ -141,3 +147,152 @@ def test_use_goes_on_with_what_is_right(double, capsys):
 def test_an_unknown_exercise_says_where_the_name_stands():
     with pytest.raises(ValueError, match='as in "05.1"'):
         check("99.1", None)
+
+
+# answers of strangers: wrong ones that once passed, right ones that did not
+
+
+def _step_without_detach(g, d, optimizer, real, z):
+    fake = g(z)
+    loss = gan.discriminator_loss(d(real), d(fake))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def _step_with_g_frozen(g, d, optimizer, real, z):
+    for p in g.parameters():
+        p.requires_grad = False
+    _step_without_detach(g, d, optimizer, real, z)
+
+
+def _step_with_g_wiped(g, d, optimizer, real, z):
+    _step_without_detach(g, d, optimizer, real, z)
+    for p in g.parameters():
+        p.grad.zero_()
+
+
+def _attend_reshaped(query, key, value):
+    weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
+    return (weights @ value).reshape(query.shape)
+
+
+def _attend_by_values(query, key, value):
+    return (query @ key.mT / value.shape[-1] ** 0.5).softmax(-1) @ value
+
+
+def _train_and_step(model, x0, noise, t, schedule):
+    loss = F.mse_loss(model(diffusion.add_noise(x0, noise, t, schedule), t), noise)
+    loss.backward()
+    torch.optim.Adam(model.parameters(), lr=1e-3).step()
+    return loss
+
+
+@pytest.mark.parametrize(
+    "name, answer, says",
+    [
+        ("00.1", lambda pixels: pixels / pixels.max() * 2 - 1, "brightest pixel"),
+        ("02.1", lambda r, f: gan.discriminator_loss(r, f).item(), "no gradient"),
+        ("02.1", lambda r, f: gan.discriminator_loss(r, f).detach(), "no gradient"),
+        ("02.1", lambda r, f: gan.discriminator_loss(r, f.detach()), "difference"),
+        ("02.2", lambda f: gan.generator_loss(f).detach(), "no gradient"),
+        ("02.2", lambda f: gan.generator_loss(f.detach()), "no gradient"),
+        ("02.3", _step_with_g_frozen, "frozen for good"),
+        ("02.3", _step_with_g_wiped, "wiped out"),
+        ("06.2", _train_and_step, "took a step"),
+        ("09.1", _attend_by_values, "values' width"),
+        ("09.1", _attend_reshaped, "RuntimeError"),
+    ],
+)
+def test_what_is_right_at_first_sight_only_is_rejected(name, answer, says):
+    verdict = assess(name, answer)
+    assert verdict.status == WRONG and says in verdict.message
+
+
+def _snr_of_double(schedule):
+    bar = schedule.alpha_bar.double()
+    return bar / (1 - bar)
+
+
+@pytest.mark.parametrize(
+    "name, answer",
+    [
+        ("02.1", lambda r, f: gan.discriminator_loss(r, f).reshape(1)),
+        ("02.1", lambda r, f: -F.logsigmoid(r).mean() - F.logsigmoid(-f).mean()),
+        ("02.4", Fraction(1, 2)),
+        ("02.4", np.float32(0.5)),
+        ("02.4", torch.tensor([0.5])),
+        ("05.2", lambda schedule: 1 / (1 / schedule.alpha_bar - 1)),
+        ("05.2", _snr_of_double),
+        ("09.2", lambda latents: (1 / latents.std(correction=0)).item()),
+        ("09.2", lambda latents: 1 / latents.std()),
+        ("06.4", "zero"),
+    ],
+)
+def test_what_is_right_in_another_way_passes(name, answer):
+    assert assess(name, answer).status == PASSED
+
+
+class Unspeakable:
+    """Whatever one asks it, it fails."""
+
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+    __eq__ = __bool__ = __len__ = __repr__
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "given",
+    [np.arange(3), torch.ones(2, 2), np.array("zero"), [], {}, float("nan"),
+     Unspeakable(), Unspeakable, print, exit],
+    ids=lambda given: type(given).__name__,
+)  # fmt: skip
+def test_a_check_never_raises_and_never_passes_what_is_odd(name, given, capsys):
+    check(name, given)
+    assert f"{name} wrong" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ALL)
+def test_complex_numbers_are_refused_without_a_warning(name):
+    given = (lambda *args: 1j) if callable(ALL[name].reference) else 0.5 + 0j
+    assert assess(name, given).status == WRONG
+
+
+def scalar(monkeypatch, answer, count=4):
+    """What an answer hears where the mean of a tensor is asked for."""
+    sizes = range(2, 2 + count)
+    cases = [(torch.arange(1.0, 2 * n * n + 1).view(n, 2 * n),) for n in sizes]
+    task = Exercise(reference=lambda x: x.mean(), cases=lambda: cases, mistakes={},
+                    hint="")  # fmt: skip
+    monkeypatch.setattr(check_room, "find", lambda name: task)
+    return assess("x.1", answer).message
+
+
+@pytest.mark.parametrize(
+    "answer, times",
+    [
+        (lambda x: x.mean() / 2, "0.5 times"),
+        (lambda x: x.mean() * torch.pi, "3.142 times"),
+        (lambda x: x.sum(), "8 times ours. A size"),
+        (lambda x: x.sum(1).mean(), "4 times ours. A size"),
+        (lambda x: x.mean() / len(x) ** 0.5, "0.7071 times ours. A size"),
+    ],
+)
+def test_a_factor_that_people_forget_is_named(monkeypatch, answer, times):
+    assert times in scalar(monkeypatch, answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda x: 0.1, lambda x: x.max(), lambda x: 1.37 * x.mean(), lambda x: x.std(),
+     lambda x: x.mean() + 1, lambda x: x.mean() * (2 + (len(x) == 3))],
+)  # fmt: skip
+def test_any_other_wrong_number_is_not_called_a_factor(monkeypatch, answer):
+    assert "largest difference" in scalar(monkeypatch, answer)
+
+
+def test_one_case_alone_proves_no_factor(monkeypatch):
+    assert "largest difference" in scalar(monkeypatch, lambda x: 2 * x.mean(), count=1)

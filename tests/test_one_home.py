@@ -82,7 +82,7 @@ def homes():
     package = ROOT / "course_utils"
     for path in sorted(package.rglob("*.py")):
         room = path.relative_to(package).parts[0].removesuffix(".py")
-        if room != "exercises":  # their references and mistakes are variations
+        if room != "check":  # their references and mistakes are variations
             for name in defined(ast.parse(path.read_text("utf-8"))):
                 found[name].add((room, path.relative_to(ROOT).as_posix()))
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):

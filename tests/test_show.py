@@ -72,7 +72,9 @@ def test_the_title_is_the_alt_and_one_of_them_must_be_given(page, name):
     assert len(page) == 1
 
 
-@pytest.mark.parametrize("name", ["grid", "strip", "curve", "points", "bars", "heat"])
+@pytest.mark.parametrize("name", ["grid", "strip", "curve", "points", "bars", "heat",
+                                  "diagram", "gan", "unet", "chain",
+                                  "latent_diffusion"])  # fmt: skip
 def test_every_maker_has_a_twin_that_returns_the_figure(name):
     shown, drawn = getattr(show, name), getattr(show, f"draw_{name}")
     names = list(inspect.signature(drawn).parameters)
@@ -437,3 +439,84 @@ def test_the_bar_shows_count_seconds_and_message():
 )
 def test_durations_are_said_as_a_person_would(seconds, text):
     assert widgets.duration(seconds) == text
+
+
+# drawings of machines
+
+ROWS = [["words", "tokenizer", None], [None, "U-Net", "picture"]]
+
+
+def painted(fig):
+    """Return the rectangles of all words of a drawing, in pixels."""
+    style.drawn(fig)
+    words = [text for text in fig.axes[0].texts if text.get_text().strip()]
+    return [text.get_window_extent().padded(-1.5) for text in words]
+
+
+def drawings():
+    from types import SimpleNamespace as Part
+
+    part = torch.nn.Linear(10, 10)
+    pipe = Part(vae_scale_factor=8, vae=Part(decoder=part))
+    pipe.tokenizer = Part(model_max_length=77)
+    for name, words in (
+        ("text_encoder", {"hidden_size": 768}),
+        ("unet", {"in_channels": 4, "sample_size": 64}),
+    ):
+        setattr(pipe, name, Part(config=Part(**words), parameters=part.parameters))
+    arrows = [("words", "tokenizer", "a text"), ("tokenizer", "U-Net", "(77, 768)"),
+              ("U-Net", "tokenizer", "back again"), ("U-Net", "picture", "(3, 64, 64)"),
+              ("U-Net", "U-Net", "20 times", "learn")]  # fmt: skip
+    wide = (
+        [["A", "B", "C"]],
+        [("A", "C", "over B"), ("C", "A", "back"), ("B", "B", "o")],
+    )
+    return {
+        "table": show.draw_diagram(ROWS, arrows, notes={"U-Net": "a note"}, title="t"),
+        "brackets": show.draw_diagram(*wide, title="t"),
+        "gan": show.draw_gan("(B, 64)", "(B, 1, 28, 28)", digits(1), digits(1), "t"),
+        "unet": show.draw_unet((3, [32, 64, 128, 128]), 64, title="t"),
+        "chain": show.draw_chain(digits(7), title="t"),
+        "latent": show.draw_latent_diffusion(pipe, 50, digits(1), digits(1), title="t"),
+    }
+
+
+@pytest.mark.parametrize("name", drawings())
+def test_in_a_drawing_no_word_covers_another_or_leaves_the_sheet(name):
+    fig = drawings()[name]
+    places = painted(fig)
+    wide, high = fig.get_size_inches() * style.DPI
+    assert len(places) >= 4 and wide <= style.WIDTH
+    for i, a in enumerate(places):
+        assert a.x0 >= 0 and a.y0 >= 0 and a.x1 <= wide and a.y1 <= high
+        assert not any(a.overlaps(b) for b in places[:i])
+
+
+def test_a_drawing_of_the_unet_reads_the_network():
+    from course_utils.networks.unet import UNet
+
+    fig = show.draw_unet(UNet(1, 16, (1, 2, 4)), 28)
+    words = {text.get_text() for text in fig.axes[0].texts}
+    assert {"(16, 28, 28)", "(32, 14, 14)", "(64, 7, 7)", "attention"} <= words
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (lambda: show.draw_diagram([["a", "a"]], []), "'a' twice"),
+        (lambda: show.draw_diagram(["ab"], []), "lists of names"),
+        (lambda: show.draw_diagram([[None]], []), "at least one name"),
+        (lambda: show.draw_diagram(ROWS, [("words", "x")]), "no place in rows"),
+        (lambda: show.draw_diagram(ROWS, [("words",)]), "an arrow must be"),
+        (lambda: show.draw_diagram(ROWS, [("words", "U-Net", "", "?")]), "flow, learn"),
+        (lambda: show.draw_diagram(ROWS, [], kinds={"U-Net": "?"}), "data, network"),
+        (lambda: show.draw_diagram([["a", "b"], ["c", "d"], ["e", "f"]], [("a", "f")]),
+         "without crossing a box"),
+        (lambda: show.draw_diagram([["long name " * 9]], []), "the page has"),
+        (lambda: show.draw_chain(digits(1)), "at least two"),
+        (lambda: show.draw_chain(digits(3), ["x"]), "3 images, 1 labels"),
+    ],
+)  # fmt: skip
+def test_a_drawing_that_cannot_be_made_says_why(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        wrong()

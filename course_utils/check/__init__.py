@@ -12,11 +12,14 @@ sentence that names them. A check recognises a mistake by computing it.
 import dis
 import importlib
 import inspect
+import reprlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from .compare import difference, proportion
 
 PASSED, WRONG, OPEN = "right", "wrong", "not attempted"
 
@@ -89,6 +92,14 @@ def find(exercise: str) -> Exercise:
 def assess(exercise: str, yours: Any) -> Verdict:
     """Compare an answer with the reference; the verdict of `check`, unprinted."""
     task = find(exercise)
+    try:
+        return _judge(task, yours)
+    except (Exception, SystemExit) as error:  # a check never raises, whatever it gets
+        kind = type(yours).__name__
+        return Verdict(WRONG, f"This {kind} cannot be judged: {type(error).__name__}.")
+
+
+def _judge(task: Exercise, yours: Any) -> Verdict:
     if not callable(task.reference):
         return _judge_value(task, yours)
     if not callable(yours):
@@ -104,17 +115,17 @@ def assess(exercise: str, yours: Any) -> Verdict:
 def _judge_value(task: Exercise, yours: Any) -> Verdict:
     if yours is None or yours is ...:
         return Verdict(OPEN, "")
-    if _difference(yours, task.reference, task.tolerance) is None:
+    if difference(yours, task.reference, task.tolerance) is None:
         return Verdict(PASSED, task.praise)
     for message, mistake in task.mistakes.items():
-        if _difference(yours, mistake, task.tolerance) is None:
+        if difference(yours, mistake, task.tolerance) is None:
             return Verdict(WRONG, message)
-    return Verdict(WRONG, f"{yours!r} is none of the answers to choose from.")
+    return Verdict(WRONG, f"{reprlib.repr(yours)} is none of the answers.")
 
 
 def _judge_function(task: Exercise, yours: Callable) -> Verdict:
-    ours, theirs = [], []
-    for case in task.cases():
+    ours, theirs, cases = [], [], list(task.cases())
+    for case in cases:
         ours.append(_outcome(task, task.reference, case))
         try:
             theirs.append(_outcome(task, yours, case))
@@ -124,9 +135,12 @@ def _judge_function(task: Exercise, yours: Callable) -> Verdict:
             return Verdict(WRONG, f"It stopped with {type(error).__name__}: {error}")
         if theirs[-1] is None:
             return Verdict(WRONG, "It returns nothing: end it with `return`.")
-    if (wrong := _difference(theirs, ours, task.tolerance)) is None:
+    if (wrong := difference(theirs, ours, task.tolerance)) is None:
         return Verdict(PASSED, task.praise or f"Equal to ours on {len(ours)} cases.")
-    return Verdict(WRONG, _mistake(task, theirs, list(task.cases())) or wrong)
+    if named := _mistake(task, theirs, cases):
+        return Verdict(WRONG, named)
+    numbers = wrong.startswith("Not equal")  # of the right kind and shape
+    return Verdict(WRONG, numbers and proportion(theirs, ours, cases) or wrong)
 
 
 def _mistake(task: Exercise, theirs: Any, cases: list[tuple]) -> str | None:
@@ -138,7 +152,7 @@ def _mistake(task: Exercise, theirs: Any, cases: list[tuple]) -> str | None:
             same = isinstance(theirs, Exception) and str(error) == str(theirs)
         else:
             same = not isinstance(theirs, Exception) and (
-                _difference(theirs, wrong, task.tolerance) is None
+                difference(theirs, wrong, task.tolerance) is None
             )
         if same:
             return message
@@ -154,38 +168,6 @@ def _outcome(task: Exercise, answer: Callable, case: tuple) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return task.outcome(answer, *copies)
-
-
-def _difference(yours: Any, ours: Any, tolerance: float) -> str | None:
-    """Return None if both are equal, else how they differ."""
-    if isinstance(ours, list | tuple):
-        if not isinstance(yours, list | tuple) or len(yours) != len(ours):
-            return f"We expect {len(ours)} values: {type(ours).__name__}."
-        pairs = zip(yours, ours, strict=True)
-        return next((d for a, b in pairs if (d := _difference(a, b, tolerance))), None)
-    if isinstance(ours, str | bool) or not isinstance(ours, torch.Tensor | float | int):
-        return None if yours == ours else f"{yours!r} is not it."
-    try:
-        yours, ours = (torch.as_tensor(x).detach().double() for x in (yours, ours))
-    except (TypeError, ValueError, RuntimeError):
-        return f"We expect a tensor or a number, not a {type(yours).__name__}."
-    if yours.shape != ours.shape:
-        return f"The shape is {tuple(yours.shape)}; it should be {tuple(ours.shape)}."
-    if torch.allclose(yours, ours, rtol=tolerance, atol=tolerance):
-        return None
-    if not yours.isfinite().all():
-        return "Some of your values are not finite: a division by zero, or a root?"
-    return _by_how_much(yours, ours)
-
-
-def _by_how_much(yours: torch.Tensor, ours: torch.Tensor) -> str:
-    ratio = (yours * ours).sum() / (ours * ours).sum()
-    if torch.allclose(yours, -ours, rtol=1e-4, atol=1e-6):
-        return "Right, but for the sign."
-    if ratio.isfinite() and torch.allclose(yours, ratio * ours, rtol=1e-4, atol=1e-6):
-        return f"Right, but for a factor: yours is {ratio:.4g} times ours."
-    gap = (yours - ours).abs().max()
-    return f"Not equal: the largest difference is {gap:.3g}."
 
 
 def _is_stub(answer: Callable) -> bool:

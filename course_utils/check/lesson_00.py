@@ -33,7 +33,11 @@ def _mixes() -> list[tuple]:
 EXERCISES = {
     "00.1": Exercise(
         reference=to_range,
-        cases=lambda: [(_photo(1, 1, 8, 8),), (torch.tensor([0.0, 127.5, 255.0]),)],
+        cases=lambda: [
+            (_photo(1, 1, 8, 8),),
+            (torch.tensor([0.0, 127.5, 255.0]),),
+            (_photo(2, 1, 4, 4) / 4 + 20,),  # neither black nor white in it
+        ],
         mistakes={
             "That is 0 to 1. Stretch it to a width of 2, and centre it at 0.": (
                 lambda pixels: pixels / 255
@@ -46,6 +50,10 @@ EXERCISES = {
             ),
             "With 128, black is -1 but white is 0.99. Half of 255 is 127.5.": (
                 lambda pixels: pixels / 128 - 1
+            ),
+            "You divide by the brightest pixel of this picture, so that a dark photo "
+            "comes out bright. White is 255 in every picture.": (
+                lambda pixels: pixels / pixels.max() * 2 - 1
             ),
             "Subtract first, or divide first, but watch the brackets: you divide the 1 "
             "as well.": lambda pixels: (pixels - 1) / 127.5,

@@ -106,6 +106,7 @@ EXERCISES = {
             "You use alpha, the share that one step keeps. After t steps the share "
             "left is alpha_bar.": lambda s: s.alpha / (1 - s.alpha),
         },
+        tolerance=2e-3,  # 1 / (1 / alpha_bar - 1) is as right, and rounds otherwise
         hint="In eq. 4 the signal's variance is the square of the first factor, the "
         "noise's the square of the second.",
     ),

@@ -31,11 +31,15 @@ def _without_softmax(query, key, value):
     return query @ key.mT / query.shape[-1] ** 0.5 @ value
 
 
+def _values_width(query, key, value):
+    return (query @ key.mT / value.shape[-1] ** 0.5).softmax(-1) @ value
+
+
 def _attend_cases() -> list[tuple]:
     return [
         tuple(_drawn((2, 5, 8), (2, 3, 8), (2, 3, 8))),
-        tuple(_drawn((1, 16, 4), (1, 7, 4), (1, 7, 4))),
-        tuple(_drawn((2, 3, 6, 2), (2, 3, 6, 2), (2, 3, 6, 2))),  # with heads
+        tuple(_drawn((1, 16, 4), (1, 7, 4), (1, 7, 6))),  # values may be wider
+        tuple(_drawn((2, 3, 6, 2), (2, 3, 9, 2), (2, 3, 9, 3))),  # with heads
     ]
 
 
@@ -47,7 +51,8 @@ def _scaling_factor(latents):
 
 
 def _latent_cases() -> list[tuple]:
-    a, b, c = _drawn((8, 4, 6, 6), (8, 4, 6, 6), (5, 4, 3, 3))
+    # so many numbers that the population's deviation is as good as the sample's
+    a, b, c = _drawn((8, 4, 16, 16), (8, 4, 16, 16), (10, 4, 12, 15))
     return [(5.5 * a,), (0.2 * b + 0.1,), (3 * c + torch.arange(4).view(4, 1, 1),)]
 
 
@@ -77,6 +82,8 @@ EXERCISES = {
             "You divide by d. It is its root: the spread of a sum of d products grows "
             "like sqrt(d).": _attends(lambda d: 1 / d),
             "You multiply by sqrt(d); divide.": _attends(lambda d: d**0.5),
+            "You divide by the root of the values' width. It is queries and keys that "
+            "are multiplied, so d is theirs.": _values_width,
             "Your softmax runs over the places, so that places compete for a word. "
             "Words compete for a place: the last axis.": _attends(axis=-2),
             "The softmax is missing: weights must be positive and sum to 1.": (

@@ -1,4 +1,4 @@
-"""Everything a lesson shows: pictures, plots, tables, animations, widgets, progress.
+"""Everything a lesson shows: pictures, plots, drawings, tables, widgets, progress.
 
 Every picture needs a `title` or an `alt`, so that it can also be read aloud. Images are
 floats (B, C, H, W) in [-1, 1]. `show.NAME(...)` displays and returns None; its twin
@@ -6,7 +6,9 @@ floats (B, C, H, W) in [-1, 1]. `show.NAME(...)` displays and returns None; its 
 """
 
 from .curves import draw_curve
+from .diagrams import draw_diagram
 from .grids import draw_grid, draw_strip
+from .machines import draw_chain, draw_gan, draw_latent_diffusion, draw_unet
 from .plots import draw_bars, draw_heat, draw_points
 from .style import axes, figure, shown
 from .tables import compare, table
@@ -18,9 +20,16 @@ curve = shown(draw_curve)
 points = shown(draw_points)
 bars = shown(draw_bars)
 heat = shown(draw_heat)
+diagram = shown(draw_diagram)
+gan = shown(draw_gan)
+unet = shown(draw_unet)
+chain = shown(draw_chain)
+latent_diffusion = shown(draw_latent_diffusion)
 
 __all__ = [
-    "axes", "bars", "compare", "curve", "draw_bars", "draw_curve", "draw_grid",
-    "draw_heat", "draw_points", "draw_strip", "figure", "gif", "grid", "heat",
-    "points", "progress", "strip", "table", "widget",
+    "axes", "bars", "chain", "compare", "curve", "diagram", "draw_bars", "draw_chain",
+    "draw_curve", "draw_diagram", "draw_gan", "draw_grid", "draw_heat",
+    "draw_latent_diffusion", "draw_points", "draw_strip", "draw_unet", "figure", "gan",
+    "gif", "grid", "heat", "latent_diffusion", "points", "progress", "strip", "table",
+    "unet", "widget",
 ]  # fmt: skip

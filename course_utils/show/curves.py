@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from .style import DASHED, INK, SOFT, STYLE, array, axes, colours
+from .style import DASHED, SOFT, STYLE, array, axes, colours, shade
 from .tables import short
 
 
@@ -92,17 +91,12 @@ def _label_lines(ax, x: np.ndarray, named: list[tuple], gap: float = 0.09) -> li
         best = 10 + int(room[10:91].argmax())
         if crowded and room[best] > gap:
             ax.text(places[best], lines[i, best], name, transform=ax.transAxes,
-                    color=_shade(colour), ha="center", va="center", weight="bold",
+                    color=shade(colour), ha="center", va="center", weight="bold",
                     bbox={"facecolor": "white", "linewidth": 0, "pad": 1.5},
                     zorder=4)  # fmt: skip
         else:
             ends.append((line[np.isfinite(line)][-1], name, colour))
     return ends
-
-
-def _shade(colour: str) -> np.ndarray:
-    """Return the colour a little darker, so that words in it can be read."""
-    return 0.75 * np.array(to_rgb(colour)) + 0.25 * np.array(to_rgb(INK))
 
 
 def _label_ends(ax, ends: list[tuple], gap: float = 0.075) -> None:
@@ -119,4 +113,4 @@ def _label_ends(ax, ends: list[tuple], gap: float = 0.075) -> None:
     for place, (_, name, colour) in zip(places, ends, strict=True):
         bold = {} if colour == SOFT else {"weight": "bold", "size": 9.5}
         ax.text(1.012, place, name, transform=ax.transAxes, va="center",
-                **{"color": _shade(colour), "size": 9} | bold)  # fmt: skip
+                **{"color": shade(colour), "size": 9} | bold)  # fmt: skip

@@ -15,6 +15,7 @@ from .style import (
     WIDTH,
     array,
     headline,
+    headroom,
     width_of,
     wrapped,
 )
@@ -66,7 +67,7 @@ def _wrong_scale(images: np.ndarray, name: str) -> str:
     return f"{start} reach {reach:.1e}: look where training or sampling blew up"
 
 
-def _same_size(images: list[np.ndarray]) -> np.ndarray:
+def same_size(images: list[np.ndarray]) -> np.ndarray:
     """Return a list of images as one batch (B, C, H, W), small ones in big pixels."""
     images = [i[0] if i.ndim == 4 and len(i) == 1 else i for i in images]
     for image in images:
@@ -116,7 +117,7 @@ def draw_grid(
     images (C, H, W) or (1, C, H, W) may mix sizes, and grey with colour.
     """
     if isinstance(images, (list, tuple)) and len(images):
-        images = _same_size([array(image) for image in images])
+        images = same_size([array(image) for image in images])
     images = pixels(images)
     size = max(images.shape[1:3])
     labels = None if labels is None else [_bare(label) for label in labels]
@@ -142,8 +143,7 @@ def mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     below = 12 + 14 * max(text.count("\n") + 1 for text in texts) if texts else GAP
     step_x, step_y = wide + 2 + GAP, high + 2 + below
     width = max(left + across * step_x, 420 if title else 0)
-    lines = wrapped(title, width - 16, 11.5, "bold").count("\n") + 1 if title else 0
-    top = (16 + 20 * lines if title else 8) + (20 if heads else 0)
+    top = headroom(title, width) + (20 if heads else 0)
     height = top + down * step_y + 4
     every = -(-max(map(width_of, heads or [""])) // step_x)  # crowded heads thin out
     page = np.full((height, width, 3), 255, np.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 from cycler import cycler
 from IPython.display import display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
@@ -104,6 +105,11 @@ def colours(count: int) -> list[str]:
     return [PALETTE[i % len(PALETTE)] for i in range(count)]
 
 
+def shade(colour: str) -> np.ndarray:
+    """Return the colour a little darker, so that words in it can be read."""
+    return 0.75 * np.array(to_rgb(colour)) + 0.25 * np.array(to_rgb(INK))
+
+
 def headline(fig: Figure, title: str | None):
     """Write the title, which is the conclusion, at the top left; it is the alt too."""
     if not title:
@@ -113,6 +119,12 @@ def headline(fig: Figure, title: str | None):
     text = wrapped(title, width - 16, 11.5, "bold")
     return fig.suptitle(text, x=8 / width, ha="left", size=11.5, color=INK,
                         weight="bold")  # fmt: skip
+
+
+def headroom(title: str | None, width: int) -> int:
+    """Return how many pixels a title takes at the top of a figure so many wide."""
+    lines = wrapped(title, width - 16, 11.5, "bold").count("\n") + 1 if title else 0
+    return 16 + 20 * lines if title else 8
 
 
 def drawn(fig: Figure) -> Image.Image:
