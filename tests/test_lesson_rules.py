@@ -31,7 +31,7 @@ def sections(cells):
     """The code cells of each section: what stands between two headings."""
     found = [[]]
     for cell in cells:
-        if cell.cell_type == "markdown" and re.match(r"##? ", cell.source):
+        if cell.cell_type == "markdown" and re.search(r"^##? ", cell.source, re.M):
             found.append([])
         elif cell.cell_type == "code":
             found[-1].append(cell.source)
