@@ -22,6 +22,7 @@ Arrows run downwards only: a room knows none above it.
     weights     what the course ships
 """
 
+import logging
 import os
 
 __version__ = "0.1.0"
@@ -32,7 +33,20 @@ __version__ = "0.1.0"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("DISABLE_TELEMETRY", "1")
-# Without torchvision, transformers announces a fallback that works just as well.
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-# Where DeepFloyd IF has a T5 text encoder, tiny-pixel has a CLIP: diffusers wonders.
-os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+# What diffusers and transformers warn of is worth reading, but for these: the logger,
+# and words that such a message has.
+HARMLESS = {
+    # Without torchvision there is a fallback, which works just as well.
+    "transformers.utils.import_utils": ("requires torchvision", "falling back to"),
+    # Where DeepFloyd IF has a T5 text encoder, tiny-pixel has a CLIP.
+    "diffusers.pipelines.pipeline_utils": ("T5EncoderModel", "got", "CLIPTextModel"),
+}
+
+
+def _worth_reading(record: logging.LogRecord) -> bool:
+    """Is a message of one of these loggers none of the HARMLESS?"""
+    return not all(word in record.getMessage() for word in HARMLESS[record.name])
+
+
+for _name in HARMLESS:  # neither library is imported by this
+    logging.getLogger(_name).addFilter(_worth_reading)

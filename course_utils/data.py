@@ -7,6 +7,7 @@ where the learner has its four files. Nothing here uses the network.
 import gzip
 import math
 import os
+from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,12 +85,13 @@ def _fashion(split: str, place: Path) -> Pictures:
     return Pictures(padded, torch.from_numpy(labels).long())
 
 
-def read_idx(path: Path) -> np.ndarray:
+def read_idx(path: str | Path) -> np.ndarray:
     """Read an IDX file of bytes, plain or gzipped, as a uint8 array of its shape.
 
     The format: two zero bytes, 8 for "unsigned byte", the number of dimensions, each
     dimension as a big-endian int32, then the values.
     """
+    path = Path(path)
     path = path if path.exists() else path.with_name(path.name + ".gz")
     raw = path.read_bytes()
     raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
@@ -103,6 +105,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 def photographs(size: int = 64) -> dict[str, Tensor]:
     """Photographs that come with scikit-image: name -> (1, 3, size, size)."""
+    _check_count(size, "size")
     pictures = {}
     for name in ("astronaut", "chelsea", "coffee", "rocket"):
         photo = getattr(photos, name)()  # (H, W, 3) uint8
@@ -121,12 +124,16 @@ def ring(
 
     The usual test for mode collapse. `ring_centres(modes)` are the distinct centres.
     """
+    _check_count(n, "n")
+    _check_count(modes, "modes")
+    _check_spread(std, "std")
     which = torch.randint(modes, (n,), generator=generator)
     return ring_centres(modes)[which] + std * torch.randn(n, 2, generator=generator)
 
 
 def ring_centres(modes: int = 8) -> Tensor:
     """The centres (modes, 2) of `ring`: angles without the endpoint, for 2 pi is 0."""
+    _check_count(modes, "modes")
     angle = torch.arange(modes) / modes * 2 * math.pi
     return torch.stack([angle.cos(), angle.sin()], dim=1)
 
@@ -135,6 +142,8 @@ def swiss_roll(
     n: int, generator: torch.Generator | None = None, noise: float = 0.02
 ) -> Tensor:
     """Points (n, 2) on a spiral of one and a half turns, roughly in [-1, 1]^2."""
+    _check_count(n, "n")
+    _check_spread(noise, "noise")
     turn = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=generator).sqrt())
     spiral = torch.stack([turn * turn.cos(), turn * turn.sin()], dim=1) / 14
     return spiral + noise * torch.randn(n, 2, generator=generator)
@@ -142,4 +151,19 @@ def swiss_roll(
 
 def draw(images: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
     """Draw a random batch of n rows from images, with replacement."""
+    _check_count(n, "n")
+    if not isinstance(images, Tensor) or not len(images):
+        raise ValueError(
+            "images must be a torch.Tensor of at least one row to draw from"
+        )
     return images[torch.randint(len(images), (n,), generator=generator)]
+
+
+def _check_count(value: int, name: str) -> None:
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+
+
+def _check_spread(value: float, name: str) -> None:
+    if not isinstance(value, Real) or not 0 <= value < math.inf:
+        raise ValueError(f"{name}={value!r} must be a spread of 0 or more")

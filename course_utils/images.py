@@ -1,6 +1,8 @@
 """Pictures (B, C, H, W) in [-1, 1]: checked, taken in parts, as bytes, in sheets."""
 
+import warnings
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -28,45 +30,109 @@ def check_tensor(value: object, name: str) -> None:
     raise ValueError(f"{name} must be a torch.Tensor, not {kind}: {cure}")
 
 
-def check_images(images: Tensor, channels: int, size: int) -> None:
-    """Refuse what no reader of pictures should read, and say what to do about it."""
+def check_whole(value: object, name: str, least: int = 1) -> None:
+    """Refuse what is no whole number of at least `least`."""
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+
+
+def check_images(
+    images: Tensor, channels: int, size: int, name: str = "images"
+) -> None:
+    """Refuse what no reader of pictures should read, and say what to do about it.
+
+    (N, channels, size, size) in [-1, 1] passes, and so does an N of 0.
+    """
+    check_tensor(images, name)
     if images.ndim != 4 or images.shape[1:] != (channels, size, size):
         raise ValueError(
-            f"images has shape {tuple(images.shape)}; this judge reads "
+            f"{name} has shape {tuple(images.shape)}; this judge reads "
             f"(N, {channels}, {size}, {size})"
         )
+    check_range(images, name)
+    check_darkness(images, name)
+
+
+def check_range(images: Tensor, name: str = "images") -> None:
+    """Refuse what is not finite floats in [-1, 1]."""
+    if not images.is_floating_point():
+        raise ValueError(
+            f"{name} has the type {images.dtype}, not floats in [-1, 1]: of bytes in "
+            f"0..255 pass {name}.float() / 127.5 - 1"
+        )
     if not images.isfinite().all():
-        raise ValueError("images has values that are not finite: did training diverge?")
+        raise ValueError(
+            f"{name} has values that are not finite: did training diverge?"
+        )
     low, high = (images.amin().item(), images.amax().item()) if len(images) else (0, 0)
     if low < -1.001 or high > 1.001:
         raise ValueError(
-            f"images lies in [{low:.3g}, {high:.3g}], not in [-1, 1]: pass "
-            "images.clamp(-1, 1), what a screen would show; or scale it, if it is "
+            f"{name} lies in [{low:.3g}, {high:.3g}], not in [-1, 1]: pass "
+            f"{name}.clamp(-1, 1), what a screen would show; or scale it, if it is "
             "in 0..1 or 0..255"
         )
+
+
+def check_darkness(images: Tensor, name: str = "images") -> None:
+    """Pictures (N, ...) with nothing below 0: do they lie in 0..1 by mistake?
+
+    A few pale ones may be right, such as an empty cream ground, and get a warning; of 8
+    or more in [-1, 1], some have something dark, so they get a ValueError. All of 0,
+    an even grey, passes.
+    """
+    if not len(images) or images.amin() < 0 or images.amax() == 0:
+        return
+    said = (
+        f"{name} has nothing below 0, but should lie in [-1, 1], from black to white: "
+        "if it lies in 0..1, scale it, x * 2 - 1"
+    )
+    if len(images) >= 8:
+        raise ValueError(said)
+    warnings.warn(said, stacklevel=3)
 
 
 def in_parts(
     function: Callable[..., Tensor], items: Tensor | Sequence, most: int = 250
 ) -> Tensor:
     """A function of many pictures, scenes or captions, `most` at a time, joined."""
+    check_whole(most, "most")
     starts = range(0, max(1, len(items)), most)  # of nothing, one empty part
     parts = [items[i : i + most] for i in starts]
     return torch.cat([function(part) for part in parts])
 
 
 def to_bytes(images: Tensor) -> np.ndarray:
-    """(B, C, H, W) in [-1, 1] to uint8 (B, H, W, C), as PIL wants its pictures."""
+    """(B, C, H, W) in [-1, 1] to uint8 (B, H, W, C), as PIL wants its pictures.
+
+    What lies outside [-1, 1] is clamped, as a screen does it.
+    """
+    check_tensor(images, "images")
+    if images.ndim != 4 or not images.is_floating_point():
+        raise ValueError(
+            f"images must be floats (B, C, H, W) in [-1, 1], not {images.dtype} of "
+            f"shape {tuple(images.shape)}: of one picture pass images[None]"
+        )
+    if images.isnan().any():
+        raise ValueError("images has values that are nan: did training diverge?")
     scaled = (images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
     return scaled.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def save_sheet(path: Path, images: Tensor, columns: int = 8, scale: int = 2) -> None:
+def save_sheet(
+    path: str | Path, images: Tensor, columns: int = 8, scale: int = 2
+) -> None:
     """Write pictures (B, 3, H, W) in [-1, 1] side by side, `scale` times as big.
 
     Each has a white seam of one pixel (before scaling) on every side.
     """
-    rows = -(-len(images) // columns)
+    check_tensor(images, "images")
+    check_whole(columns, "columns")
+    check_whole(scale, "scale")
+    if images.ndim != 4 or not len(images):
+        raise ValueError(
+            f"images has shape {tuple(images.shape)}: pass at least one, (B, 3, H, W)"
+        )
+    path, rows = Path(path), -(-len(images) // columns)
     missing = images.new_ones(rows * columns - len(images), *images.shape[1:])
     tiles = torch.nn.functional.pad(torch.cat([images, missing]), (1, 1, 1, 1), value=1)
     tiles = tiles.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
@@ -78,9 +144,13 @@ def save_sheet(path: Path, images: Tensor, columns: int = 8, scale: int = 2) -> 
     Image.fromarray(page if page.shape[2] == 3 else page[:, :, 0]).save(path)
 
 
-def read_sheet(path: Path, n: int, size: int = 64) -> Tensor:
+def read_sheet(path: str | Path, n: int, size: int = 64) -> Tensor:
     """The first n pictures (n, 3, size, size) in [-1, 1] of a sheet of scale 1."""
-    sheet = torch.from_numpy(np.array(Image.open(path)))
+    sheet = torch.from_numpy(np.array(Image.open(Path(path))))
     step = size + 2  # with its seams
     tiles = sheet.unfold(0, step, step).unfold(1, step, step)  # (rows, columns, 3, .)
-    return tiles.flatten(0, 1)[:n, :, 1:-1, 1:-1] / 127.5 - 1
+    tiles = tiles.flatten(0, 1)
+    check_whole(n, "n")
+    if n > len(tiles):
+        raise ValueError(f"n={n}: {path} holds {len(tiles)} pictures of size {size}")
+    return tiles[:n, :, 1:-1, 1:-1] / 127.5 - 1

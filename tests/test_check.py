@@ -209,6 +209,12 @@ def test_what_is_right_at_first_sight_only_is_rejected(name, answer, says):
     assert verdict.status == WRONG and says in verdict.message
 
 
+def _step_with_g_frozen_for_a_while(g, d, optimizer, real, z):
+    g.requires_grad_(False)
+    _step_without_detach(g, d, optimizer, real, z)
+    g.requires_grad_(True)
+
+
 def _snr_of_double(schedule):
     bar = schedule.alpha_bar.double()
     return bar / (1 - bar)
@@ -219,6 +225,7 @@ def _snr_of_double(schedule):
     [
         ("02.1", lambda r, f: gan.discriminator_loss(r, f).reshape(1)),
         ("02.1", lambda r, f: -F.logsigmoid(r).mean() - F.logsigmoid(-f).mean()),
+        ("02.3", _step_with_g_frozen_for_a_while),
         ("02.4", Fraction(1, 2)),
         ("02.4", np.float32(0.5)),
         ("02.4", torch.tensor([0.5])),

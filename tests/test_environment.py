@@ -115,12 +115,7 @@ def sources():
 def test_every_import_of_package_and_lessons_is_declared():
     known = {canonical(need.name) for need in CORE}
     known |= {"jupyterlab", "course-utils"}  # `course lab` says what to install
-    known |= {
-        "cycler",
-        "jinja2",
-        "pygments",
-        "tokenizers",
-    }  # come with what is declared
+    known |= {"cycler", "tokenizers"}  # come with what is declared
     for name, source in sources():
         for module in set(imports(ast.parse(source))) - sys.stdlib_module_names:
             wanted = canonical(IMPORT_NAMES.get(module, module))

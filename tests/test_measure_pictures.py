@@ -14,14 +14,16 @@ from course_utils import measure, oracle, toybox
 
 
 def test_psnr_of_a_constant_error_is_its_size_against_a_peak_of_2():
-    a = torch.zeros(2, 3, 8, 8)
+    a = torch.full((2, 3, 8, 8), -0.5)
     b = a + torch.tensor([0.2, 0.02]).view(2, 1, 1, 1)
     torch.testing.assert_close(measure.psnr(a, b), torch.tensor([20.0, 40.0]))
 
 
 def test_psnr_of_black_and_white_is_zero_and_of_equal_pictures_infinite():
-    a = torch.ones(1, 3, 4, 4)
-    assert measure.psnr(a, -a).item() == 0 and measure.psnr(a, a).item() == math.inf
+    black = torch.full((1, 3, 4, 4), -1.0)
+    with pytest.warns(UserWarning, match="b has nothing below 0"):
+        assert measure.psnr(black, -black).item() == 0
+    assert measure.psnr(black, black).item() == math.inf
 
 
 def test_psnr_is_scikit_images():
@@ -45,7 +47,7 @@ def test_ssim_is_one_for_itself_and_falls_with_blur_and_noise():
 
 
 def test_ssim_of_two_flat_pictures_is_its_term_of_the_means():
-    a, b = torch.full((1, 1, 8, 8), 0.5), torch.full((1, 1, 8, 8), 0.1)
+    a, b = torch.full((1, 1, 8, 8), -0.5), torch.full((1, 1, 8, 8), -0.1)
     c = (0.01 * 2) ** 2  # (K1 L)^2, L the range of values
     expected = (2 * 0.5 * 0.1 + c) / (0.5**2 + 0.1**2 + c)
     assert measure.ssim(a, b).item() == pytest.approx(expected, rel=1e-4)

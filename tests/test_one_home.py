@@ -26,6 +26,7 @@ VERBS = {
     "load": {"data", "models"},
     "sample": {"toybox", "diffusion"},
     "train": {"training", "recipes"},
+    "segmenter": {"oracle", "recipes"},  # the shipped one, and how it was trained
 }
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

@@ -155,7 +155,7 @@ def test_cosines_are_never_scaled_by_more_than_a_hundred():
 
 def test_a_batch_depends_on_nothing_but_its_generator(tokenizer):
     first, again = (
-        clip.pairs_and_ties(8, tokenizer, torch.Generator().manual_seed(5))
+        clip.pairs_and_ties(8, tokenizer, 0, torch.Generator().manual_seed(5), 0)
         for _ in range(2)
     )
     torch.testing.assert_close(first, again)
@@ -166,7 +166,7 @@ def test_a_batch_depends_on_nothing_but_its_generator(tokenizer):
 
 def test_a_share_of_a_batch_finds_its_own_columns(tokenizer):
     images, tokens, ties, own = clip.pairs_and_ties(
-        32, tokenizer, torch.Generator().manual_seed(1)
+        32, tokenizer, 0, torch.Generator().manual_seed(1), 0
     )
     share = ties[1::2][:, own[1::2]]
     assert share.shape == (16, 16) and not share.diagonal().any()
@@ -254,3 +254,23 @@ def test_the_shipped_one_finds_most_captions_if_it_is_there():
     assert min(measure.clip_retrieval(images, said).values()) > 0.75
     others = measure.clip_score(images, said[1:] + said[:1])
     assert measure.clip_score(images, said).mean() > 2 * others.mean()
+
+
+class Chance(Known):
+    """Sees nothing and hears nothing."""
+
+    def __init__(self):
+        pass
+
+    def see(self, images):
+        return normalize(torch.ones(len(images), 4), dim=1)
+
+    def hear(self, captions):
+        return normalize(torch.ones(len(captions), 4), dim=1)
+
+
+def test_held_out_scores_of_who_sees_nothing_are_chance():
+    found = clip.held_out_scores(Chance(), rounds=2, choices=8)
+    assert found["chance"] == 1 / 8 and found["rounds"] == 2
+    assert found["caption"] == found["image"] == 1 / 8  # the first always wins
+    assert found["own"] == pytest.approx(found["other"]) == pytest.approx(100)

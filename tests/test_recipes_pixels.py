@@ -5,7 +5,7 @@ from diffusers import IFPipeline
 from course_utils import measure, models, oracle, recipes, toybox
 from course_utils.measure import bench
 from course_utils.models.pipelines import draw, to_64
-from course_utils.recipes import tiny_pixel
+from course_utils.recipes import recipe, tiny_pixel
 from course_utils.tiny import text, unet
 from course_utils.tiny.worlds import WHOLE, numpy_rng
 
@@ -15,7 +15,8 @@ def tried(tmp_path_factory):
     """The whole recipe, tried for two steps on a trunk of three."""
     work = tmp_path_factory.mktemp("train")
     tiny = recipes.train("tiny-sd", work=work, steps=3, small=True)
-    tiny_pixel.tiny_pixel(work / "pixel", work / "work", steps=2, tiny=tiny)
+    make = tiny_pixel.tiny_pixel
+    recipe.produce(make, work / "pixel", work / "work", steps=2, tiny=tiny)
     return work / "pixel"
 
 
@@ -65,8 +66,8 @@ def test_true_pictures_survive_the_change_of_size():
     rng = numpy_rng(torch.Generator().manual_seed(4))
     scenes = WHOLE.scenes(60, rng, "test", things=1)
     images = toybox.render(scenes)
-    small = torch.nn.functional.interpolate(images, tiny_pixel.SIDE, mode="area")
-    readings = oracle.read(tiny_pixel.to_64(small))
+    small = torch.nn.functional.interpolate(images, unet.SIDE, mode="area")
+    readings = oracle.read(to_64(small))
     pairs = zip(readings, scenes, strict=True)
     assert sum(r["toy"] == s.attributes["toy"] for r, s in pairs) >= 59
 

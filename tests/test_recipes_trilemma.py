@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from course_utils import models, recipes, toybox
-from course_utils.recipes import sampler_sheets, vae
+from course_utils.recipes import recipe, sampler_sheets, vae
 from course_utils.tiny import rivals
 
 
@@ -16,6 +16,7 @@ def work(tmp_path_factory):
     """A folder of trainings in which a VAE is ready, untrained."""
     place = tmp_path_factory.mktemp("train")
     vae.build_vae().save_pretrained(place / "vae" / "weights")
+    (place / "vae" / "weights" / "README.md").write_text("# vae")
     return place
 
 
@@ -68,13 +69,11 @@ def test_the_elbo_knows_its_closed_form():
 
 
 @pytest.mark.parametrize("name", ["tiny_gan", "tiny_vae"])
-def test_a_recipe_writes_a_decoder_that_draws(name, work, no_tiny, monkeypatch):
+def test_a_recipe_writes_a_decoder_that_draws(name, work, no_tiny):
     folder = work / "shelf" / name
-    getattr(recipes.rivals, name)(folder, work / name, steps=2)
-    monkeypatch.setattr(models, "path", lambda _: folder)
-    rivals.shipped_decoder.cache_clear()
-    net = rivals.shipped_decoder(name)
-    rivals.shipped_decoder.cache_clear()
+    make = getattr(recipes.rivals, name)
+    recipe.produce(make, folder, work / name, steps=2, root=work)
+    net = rivals.shipped_decoder(folder)
     assert net(torch.randn(1, rivals.Z)).isfinite().all()
     kinds = {x.dtype for x in load_file(folder / "model.safetensors").values()}
     assert kinds == {torch.float16, torch.int64}
@@ -83,39 +82,40 @@ def test_a_recipe_writes_a_decoder_that_draws(name, work, no_tiny, monkeypatch):
 
 
 def test_a_batch_depends_on_nothing_but_its_generator(work, no_tiny):
-    net = recipes.rivals.the_vae(work)
+    net = recipes.rivals.shipped_vae(work)
     draws = [
-        recipes.rivals.latent_batch(net, 3, 5)(torch.Generator().manual_seed(4))
+        recipes.rivals.latent_batch(net, 3, 5)(torch.Generator().manual_seed(4), 0)
         for _ in range(2)
     ]
     torch.testing.assert_close(draws[0], draws[1])
     assert [x.shape for x in draws[0]] == [(3, 4, 16, 16), (3, rivals.Z)]
 
 
-def test_the_walks_go_all_the_way_down():
-    assert sampler_sheets.timesteps_of("DDPM-1000") == [*reversed(range(1000)), -1]
-    assert sampler_sheets.timesteps_of("DDIM-20")[:2] == [999, 949]
-    assert sampler_sheets.timesteps_of("DDIM-20")[-2:] == [49, -1]
+def test_the_samplers_go_all_the_way_down():
+    assert rivals.timesteps_of("DDPM-1000") == [*reversed(range(1000)), -1]
+    assert rivals.timesteps_of("DDIM-20")[:2] == [999, 949]
+    assert rivals.timesteps_of("DDIM-20")[-2:] == [49, -1]
 
 
 def test_the_sheets_come_back_as_they_were_drawn(tmp_path, monkeypatch):
     drawn = []
 
-    def diffused(pipe, walk, seed, n, timesteps):
-        drawn.append((walk, seed))
-        generator = torch.Generator().manual_seed(seed + len(walk))
+    def sample_plain(pipe, sampler, seed, n, timesteps):
+        drawn.append((sampler, seed))
+        generator = torch.Generator().manual_seed(seed + len(sampler))
         return torch.rand(n, 3, 64, 64, generator=generator) * 2 - 1
 
-    monkeypatch.setattr(sampler_sheets, "diffused", diffused)
+    monkeypatch.setattr(sampler_sheets, "sample_plain", sample_plain)
     pipe = SimpleNamespace(unet=SimpleNamespace(dtype=torch.float16))
     for _ in range(2):  # the second time nothing is left to do
-        sampler_sheets.draw_sheets(tmp_path / "out", tmp_path / "work", pipe=pipe, n=4)
-    assert drawn == [(walk, seed) for walk in sampler_sheets.WALKS for seed in range(3)]
-    back = rivals.shipped_pictures("DDIM-20", tmp_path / "out")
-    first = diffused(None, "DDIM-20", 1, 4, None)
+        make, places = sampler_sheets.trilemma, (tmp_path / "out", tmp_path / "work")
+        recipe.produce(make, *places, pipe=pipe, n=4)
+    assert drawn == [(name, seed) for name in rivals.SAMPLERS for seed in range(3)]
+    back = rivals.shipped_sheet("DDIM-20", tmp_path / "out")
+    first = sample_plain(None, "DDIM-20", 1, 4, None)
     torch.testing.assert_close(back[1], first, rtol=0, atol=1 / 255)
     facts = json.loads((tmp_path / "out" / "config.json").read_text())
-    assert facts["n"] == 12 and set(sampler_sheets.WALKS) <= set(facts)
+    assert facts["n"] == 12 and set(rivals.SAMPLERS) <= set(facts)
     assert facts["precision"] == "float16"
 
 
@@ -126,8 +126,6 @@ def test_half_precision_draws_the_same_pictures(monkeypatch):
         pipe = sampler_sheets.quick_pipeline()
         assert pipe.unet.dtype == (torch.bfloat16 if half else torch.float32)
         drawn.append(
-            sampler_sheets.diffused(
-                pipe, "DPM++-10", 0, 4, sampler_sheets.timesteps_of("DPM++-10")
-            )
+            rivals.sample_plain(pipe, "DPM++-10", 0, 4, rivals.timesteps_of("DPM++-10"))
         )
     assert (drawn[0] - drawn[1]).abs().mean() < 0.02  # of a range of 2

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from course_utils import oracle, recipes, schedules, toybox, training
-from course_utils.recipes import ablations, monitor, vae
+from course_utils.recipes import ablations, components, monitor, vae
 from course_utils.tiny import text, unet
-from course_utils.tiny.worlds import SMALL, WHOLE, captions, numpy_rng, worn
+from course_utils.tiny.worlds import SMALL, WHOLE, captions, degraded, numpy_rng
 from course_utils.training import muon
 
 
@@ -106,9 +107,9 @@ def test_scenes_depend_on_nothing_but_the_generator():
     assert draws[0] == draws[1]
 
 
-def test_wear_is_light():
+def test_degraded_pictures_are_hardly_changed():
     images = toybox.render(SMALL.scenes(20, np.random.default_rng(0)))
-    used = worn(images, torch.Generator().manual_seed(0))
+    used = degraded(images, torch.Generator().manual_seed(0))
     assert used.shape == images.shape and used.abs().max() <= 1
     assert 0.005 < (used - images).abs().mean() < 0.1
 
@@ -168,7 +169,7 @@ def test_a_killed_run_with_muon_goes_on_as_if_it_had_not_been(tmp_path):
         model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1))
         states = training.train(
             model,
-            lambda g: (torch.randn(8, 4, generator=g),),
+            lambda g, step: (torch.randn(8, 4, generator=g),),
             lambda net, x: (net(x) - x.sum(1, keepdim=True)).square().mean(),
             steps=12,
             optimizer=muon.Muon(muon.groups(model, 0.01)),
@@ -205,14 +206,14 @@ def test_steps_drawn_by_weight_give_the_mean_that_uniform_ones_give_with_weights
 
 def test_a_perfect_prediction_has_no_loss():
     x0, noise = torch.randn(2, 2, 4, 16, 16)
-    t, seen = torch.tensor([10, 900]), torch.randn(2, 6, 8, 8)
+    t, maps = torch.tensor([10, 900]), torch.randn(2, 6, 8, 8)
 
     def perfect(x_t, t, tokens):
         from course_utils import diffusion
 
-        return diffusion.velocity(x0, noise, t, unet.SCHEDULE), 3 * seen
+        return diffusion.velocity(x0, noise, t, unet.SCHEDULE), 3 * maps
 
-    loss = unet.trunk_loss(perfect, x0, noise, t, None, seen)
+    loss = unet.trunk_loss(perfect, x0, noise, t, None, maps)
     torch.testing.assert_close(loss, torch.tensor(0.0), atol=1e-6, rtol=0)
 
 
@@ -247,7 +248,7 @@ def test_progress_is_shown_at_its_minutes_and_goes_on_after_a_kill(
     monkeypatch.setattr(monitor, "time", clock)
     monkeypatch.setattr(monitor, "attribute_scores", lambda *_: {"1 toy": {"all": 1}})
 
-    def draws(model):
+    def draws(model, steps):
         return lambda prompts: torch.zeros(len(prompts), 3, 64, 64)
 
     def run(first, last):
@@ -255,6 +256,8 @@ def test_progress_is_shown_at_its_minutes_and_goes_on_after_a_kill(
         list(monitor.observed(states, draws, SMALL, tmp_path, every=10))
 
     run(1, 10)
+    with (tmp_path / "progress.jsonl").open("a") as file:
+        file.write('{"minutes": 9, "st')  # torn by a kill
     run(10, 20)
     rows = [json.loads(x) for x in (tmp_path / "progress.jsonl").open()]
     minutes = [row["minutes"] for row in rows]
@@ -284,7 +287,7 @@ def test_a_tried_recipe_leaves_a_pipeline_that_plain_diffusers_draws_with(
 def test_the_folder_is_small_and_in_half_precision(tried):
     from safetensors.torch import load_file
 
-    files = list(tried.rglob("*.safetensors"))  # and the eye
+    files = list(tried.rglob("*.safetensors"))  # and the alignment encoder
     assert len(files) == 4 and sum(f.stat().st_size for f in files) < 20e6
     kinds = {x.dtype for f in files for x in load_file(f).values()}
     assert kinds <= {torch.float16, torch.int64}
@@ -300,11 +303,15 @@ def test_the_averaged_weights_keep_their_own_features(tokenizer):
     with torch.no_grad():
         x_t, t = torch.randn(1, 4, 16, 16), torch.tensor([3])
         v, seen = average(x_t, t, text.tokenise(tokenizer, [""]))
+        model.head[0].weight.zero_()  # the average has a head, and features, of its own
+        model.unet.conv_in.weight.zero_()
+        again = average(x_t, t, text.tokenise(tokenizer, [""]))
     assert v.shape == (1, 4, 16, 16) and seen.shape == (1, 6, 8, 8)
-    assert model.inside is None and average.inside is not None
+    assert seen.std() > 0 and torch.equal(again[1], seen)
+    assert model.inside.given is None and average.inside.given is None  # taken once
 
 
-def test_a_small_run_is_the_one_with_all_helps(tried, tmp_path, monkeypatch):
+def test_a_small_run_is_the_one_without_ablation(tried, tmp_path, monkeypatch):
     monkeypatch.setattr(ablations, "SHOWN", ("muon",))
     before = (tried.parent / "progress.jsonl").read_text()
     folder = recipes.train(
@@ -318,7 +325,7 @@ def test_a_small_run_is_the_one_with_all_helps(tried, tmp_path, monkeypatch):
 
 
 def test_the_small_world_is_for_the_trunk_only():
-    with pytest.raises(ValueError, match="small is for vae, text, eye, tiny-sd"):
+    with pytest.raises(ValueError, match="small is for vae, .*, tiny-sd, not"):
         recipes.train("oracle", small=True)
 
 
@@ -326,3 +333,63 @@ def test_the_oracle_recipe_writes_a_reader(tmp_path):
     folder = recipes.train("oracle", into=tmp_path / "out", work=tmp_path, steps=2)
     assert "# oracle" in (folder / "README.md").read_text()
     assert oracle.features  # it loads: see test_oracle
+
+
+def test_components_of_other_settings_are_not_taken_for_these(tried):
+    root = tried.parent.parent
+    with pytest.raises(ValueError, match="made with steps=3, not with steps=9"):
+        components.train_components(root, steps=9, seed=0, small=True)
+
+
+def test_components_that_are_there_are_not_trained_again(tried, monkeypatch):
+    monkeypatch.setattr(components, "ProcessPoolExecutor", None)
+    root = tried.parent.parent
+    folders = components.train_components(root, steps=3, seed=0, small=True)
+    assert list(folders) == ["vae", "text-encoder", "alignment-encoder"]
+
+
+def test_what_is_loaded_is_frozen_but_for_the_text_encoder(tried):
+    root = tried.parent.parent
+    folders = {name: root / name / "weights" for name in components.COMPONENTS}
+    parts = components.load_components(folders)
+    assert not any(p.requires_grad for p in parts.vae.parameters())
+    assert not any(p.requires_grad for p in parts.alignment_encoder.parameters())
+    assert all(p.requires_grad for p in parts.text_encoder.parameters())
+    assert text.tokenise(parts.tokenizer, ["a cat"]).shape == (1, text.LENGTH)
+
+
+def test_refining_moves_the_decoder_and_no_latent():
+    torch.manual_seed(0)
+    net = vae.decoder_only(vae.build_vae())
+    images, noise = vae.crops(SMALL, 10, 0, torch.Generator().manual_seed(0), 0)
+    before = net.encode(images).latent_dist.mean
+    vae.vae_loss(vae.Autoencoder(net), images, noise).backward()
+    moved = [name for name, p in net.named_parameters() if p.grad is not None]
+    moved = {name.split(".")[0] for name in moved}
+    assert moved == {"decoder", "post_quant_conv"}
+    torch.testing.assert_close(net.encode(images).latent_dist.mean, before)
+
+
+def test_a_vae_sees_parts_and_at_the_end_whole_pictures():
+    early, late = (
+        vae.crops(SMALL, 100, 0, torch.Generator().manual_seed(0), step)
+        for step in (71, 72)
+    )
+    assert [x.shape for x in early] == [(16, 3, 32, 32), (16, 4, 8, 8)]
+    assert [x.shape for x in late] == [(4, 3, 64, 64), (4, 4, 16, 16)]
+
+
+def test_the_card_of_a_component_says_what_it_is(tried):
+    for name in components.COMPONENTS:
+        card = (tried.parent.parent / name / "weights" / "README.md").read_text()
+        assert f"`course train {name} --small`" in card and "3 steps of" in card
+
+
+FIRST = {"vae": 1.5436, "text-encoder": 16.7924, "alignment-encoder": 16.5083}
+
+
+@pytest.mark.parametrize(("name", "loss"), (FIRST | {"tiny-sd": 1.2154}).items())
+def test_the_third_step_is_the_one_that_made_the_shipped_weights(tried, name, loss):
+    with safe_open(tried.parent.parent / name / "state.safetensors", "pt") as file:
+        state = json.loads(file.metadata()["state"])
+    assert state["step"] == 3 and state["loss"] == pytest.approx(loss, rel=0.01)

@@ -61,7 +61,7 @@ def test_wrong_pictures_are_refused():
 
 
 def test_targets_are_where_toys_are():
-    images, truth = pictures_and_masks(8, torch.Generator().manual_seed(3))
+    images, truth = pictures_and_masks(8, 0, torch.Generator().manual_seed(3), 3)
     assert images.shape == (8, 3, 64, 64) and truth.shape == (8, 1, 64, 64)
     assert set(truth.unique().tolist()) == {0.0, 1.0}
     assert 0.02 < truth.mean() < 0.6

@@ -148,3 +148,28 @@ def test_offline_switches_are_set_before_the_hub_is_imported():
     env = {k: v for k, v in os.environ.items() if not k.startswith("HF_HUB")}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-500:]
+
+
+def test_a_folder_is_locked_for_one_process_at_a_time(tmp_path):
+    with session.lock(tmp_path / "new", "course run"):
+        said = rf"in use \(course run, process {os.getpid()}, since \d\d:\d\d\)"
+        with pytest.raises(ValueError, match=said):
+            with session.lock(tmp_path / "new", "course train"):
+                pass
+    with session.lock(tmp_path / "new", "course train"):
+        pass
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path):
+    code = "import os, sys\nfrom course_utils import session\n"
+    code += "with session.lock(sys.argv[1], 'x'): os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", code, tmp_path]).returncode == 9
+    with session.lock(tmp_path, "course run"):
+        assert "course run" in (tmp_path / ".locked-by").read_text()
+
+
+def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="cannot be written"):
+        with session.lock(tmp_path / "file" / "below", "course run"):
+            pass

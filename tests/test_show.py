@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from course_utils import show
-from course_utils.show import grids, style, tables, widgets
+from course_utils.show import grids, output, style, tables, widgets
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -25,7 +25,7 @@ def page(monkeypatch):
         assert raw
         seen.append((data, metadata))
 
-    for room in (style, tables):
+    for room in (output, tables):
         monkeypatch.setattr(room, "display", display)
     return seen
 
@@ -41,6 +41,7 @@ def opened(data: dict) -> Image.Image:
 
 
 LINE = [0.0, 1.0, 4.0]
+PHOTO = Image.new("RGB", (8, 8))
 CLOUD = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
 PICTURES = {
     "grid": lambda **words: show.grid(digits(), **words),
@@ -149,6 +150,26 @@ def test_what_is_no_image_is_refused_with_the_cure(images, cure):
         (lambda: show.draw_grid(digits(), labels=["one"]), "4 images, 1 labels"),
         (lambda: show.draw_strip(digits(), labels=["one"]), "4 frames, 1 labels"),
         (lambda: show.draw_strip([digits(1, 8), digits(1, 4)]), "one shape"),
+        (
+            lambda: show.draw_grid(digits(8), 6, rows=["a", "b", "c", "d"]),
+            "8 images in 6",
+        ),
+        (lambda: show.draw_grid(digits(4), rows=["a", "b", "c"]), "make 3 rows"),
+        (lambda: show.draw_grid(digits(4), columns=["a", "b"], rows=["a"]), "1 rows"),
+        (lambda: show.draw_grid(digits(4), columns=0), "at least 1"),
+        (lambda: show.draw_grid(None), "images must be .* not NoneType: does a func"),
+        (lambda: show.draw_grid([None]), "each of images must be"),
+        (lambda: show.draw_grid([PHOTO]), "not a PIL Image: write"),
+        (lambda: show.draw_grid(PHOTO), "not a PIL Image: write"),
+        (lambda: show.draw_grid("a.png"), "not str"),
+        (lambda: show.draw_strip(None), "frames must be"),
+        (lambda: show.draw_strip([PHOTO, PHOTO]), "not a PIL Image"),
+        (lambda: show.gif([PHOTO], alt="a"), "not a PIL Image"),
+        (lambda: show.draw_chain([PHOTO, PHOTO]), "not a PIL Image"),
+        (lambda: show.draw_curve(None, LINE), "x must be numbers"),
+        (lambda: show.draw_curve([1, 2, 3], {"a": [1, None, 2]}), "each of a must be"),
+        (lambda: show.draw_bars({"a": "high"}), "values of 'a'"),
+        (lambda: show.draw_points({"a": None}), "cloud 'a'"),
         (lambda: show.draw_curve([1, 2], LINE), "x has 2 values"),
         (lambda: show.draw_curve([1, 2, 3], LINE, log="z"), "log must be"),
         (lambda: show.draw_points({"a": torch.zeros(3)}), r"\(N, 2\)"),
@@ -163,10 +184,10 @@ def test_wrong_arguments_are_named(wrong, words):
 
 def test_strips_take_a_tensor_or_a_list_of_batches():
     frames = digits(6)
-    one = style.drawn(show.draw_strip(frames, title="t"))
-    assert one == style.drawn(show.draw_strip([f for f in frames], title="t"))
-    assert one == style.drawn(show.draw_strip([f[None] for f in frames], title="t"))
-    rows = style.drawn(show.draw_strip([digits(3)] * 6, title="t"))
+    one = output.drawn(show.draw_strip(frames, title="t"))
+    assert one == output.drawn(show.draw_strip([f for f in frames], title="t"))
+    assert one == output.drawn(show.draw_strip([f[None] for f in frames], title="t"))
+    rows = output.drawn(show.draw_strip([digits(3)] * 6, title="t"))
     assert rows.height > 2 * one.height
 
 
@@ -185,9 +206,9 @@ def test_grids_have_rows_of_equal_length(count, size, columns):
 
 def test_a_grid_may_mix_sizes_and_grey_with_colour():
     small, big = digits(1), digits(1, size=64, channels=3)
-    mixed = style.drawn(show.draw_grid([small, big], title="t"))
+    mixed = output.drawn(show.draw_grid([small, big], title="t"))
     same = small.repeat_interleave(8, 2).repeat_interleave(8, 3).expand(-1, 3, -1, -1)
-    assert mixed == style.drawn(show.draw_grid(torch.cat([same, big]), title="t"))
+    assert mixed == output.drawn(show.draw_grid(torch.cat([same, big]), title="t"))
 
 
 def test_labels_may_be_a_tensor():
@@ -206,7 +227,7 @@ def test_curves_are_named_where_they_end_and_no_name_covers_another():
     fig = show.draw_curve([1, 2, 3], lines, floor=0.1, ceiling=4.02, title="t")
     words = {text.get_text(): text for text in fig.axes[0].texts}
     assert set(words) == {"one", "two", "three", "floor 0.1", "ceiling 4.02"}
-    style.drawn(fig)
+    output.drawn(fig)
     boxes = [text.get_window_extent().extents.tolist() for text in words.values()]
     boxes.sort(key=lambda box: box[1])
     for low, high in zip(boxes, boxes[1:], strict=False):
@@ -218,13 +239,87 @@ def test_lines_that_end_together_are_named_where_they_are_apart():
     x = np.linspace(0, 1, 50)
     ax = show.draw_curve(x, {"up": x * (1 - x), "down": x * (x - 1)}).axes[0]
     places = {text.get_text(): text.get_position() for text in ax.texts}
-    np.testing.assert_allclose(places["up"], (0.5, 0.946), atol=0.02)
-    np.testing.assert_allclose(places["down"], (0.5, 0.054), atol=0.02)
+    assert places["up"][1] > 0.6 > 0.4 > places["down"][1]
+
+
+def test_no_name_of_a_curve_covers_a_line_or_another_name():
+    x = np.array([5.0, 8, 15, 30, 60])
+    slow = np.array([14.0, 19, 24, 29, 33])
+    lines = {f"{name}, {kind}": slow * factor + more
+             for name, factor in (("DDIM", 0.9), ("DPM++", 1.1), ("DDPM", 0.55))
+             for kind, more in (("says little", 0.0), ("says all", 2.0))}  # fmt: skip
+    fig = show.draw_curve(x, lines, floor=11, ceiling=34, log="x", title="t")
+    output.drawn(fig)
+    ax = fig.axes[0]
+    boxes = [text.get_window_extent().padded(-1) for text in ax.texts]
+    fine = np.geomspace(5, 60, 500)
+    paths = [np.interp(np.log(fine), np.log(x), line) for line in lines.values()]
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        for path in [*paths, np.full(500, 11.0), np.full(500, 34.0)]:
+            points = ax.transData.transform(np.stack([fine, path], 1))
+            assert not box.count_contains(points)
+
+
+def test_one_method_has_one_colour_in_every_picture():
+    names = ["plain", "DDIM", "DPM-Solver++(2M)", "real pictures"]
+    own = [style.PALETTE[0], *(style.METHODS[n] for n in ("DDIM", "DPM++", "real"))]
+    curves = show.draw_curve([1, 2, 3], dict.fromkeys(names, LINE)).axes[0]
+    assert [line.get_color() for line in curves.lines[:4]] == own
+    bars = show.draw_bars(dict.fromkeys(names, 1.0)).axes[0]
+    shades = [style.to_rgb(colour) for colour in own]
+    assert [patch.get_facecolor()[:3] for patch in bars.patches] == shades
+    clouds = show.draw_points(dict.fromkeys(names, CLOUD)).axes
+    found = [tuple(ax.collections[0].get_facecolor()[0, :3]) for ax in clouds]
+    assert found == shades
+
+
+def test_two_curves_of_one_method_differ_in_their_dashes():
+    names = ["DDIM, 10 steps", "DDIM, 50 steps", "other"]
+    first, second, other = (
+        show.draw_curve([1, 2, 3], dict.fromkeys(names, LINE)).axes[0].lines[:3]
+    )
+    assert first.get_color() == second.get_color() != other.get_color()
+    assert (first.get_linestyle(), second.get_linestyle()) == ("-", "--")
+
+
+@pytest.mark.parametrize("name", ["DDIMs", "GANs and more", "reality", "database", "G"])
+def test_only_whole_words_name_a_method(name):
+    assert style.of_method(name) is None
+
+
+def contrast(a, b):
+    """The ratio of WCAG 2: 4.5 for words, 3 for lines."""
+
+    def light(colour):
+        c = np.array(style.to_rgb(colour))
+        c = np.where(c <= 0.03928, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+        return 0.05 + c @ [0.2126, 0.7152, 0.0722]
+
+    dark, bright = sorted([light(a), light(b)])
+    return bright / dark
+
+
+def test_words_and_lines_can_be_read_on_the_paper():
+    assert min(contrast(c, style.PAPER) for c in (style.INK, style.SOFT)) >= 4.5
+    for colour in [*style.PALETTE, *style.METHODS.values()]:
+        assert contrast(colour, style.PAPER) >= 3
+        assert contrast(style.shade(colour), style.PAPER) >= 4.5
+
+
+def test_a_picture_is_a_light_card_with_round_corners_on_any_page(page):
+    show.curve([1, 2, 3], LINE, title="A curve")
+    show.grid(digits(64, size=64, channels=3), title="Coloured noise")
+    card, photograph = (opened(data) for data, _ in page)
+    assert card.getpixel((0, 0))[3] == 0 and card.getpixel((20, 2))[3] == 255
+    paper = np.array(style.to_rgb(style.PAPER)) * 255
+    for picture in (card, photograph):
+        np.testing.assert_allclose(picture.getpixel((20, 2))[:3], paper, atol=3)
 
 
 def test_drawing_is_silent(caplog, capsys):
-    style.drawn(show.draw_curve([1, 2, 3], {"a": LINE, "b": LINE}, title="t"))
-    style.drawn(show.draw_bars({"a": [1, 2]}, title="t", floor=0, ceiling=0.1))
+    output.drawn(show.draw_curve([1, 2, 3], {"a": LINE, "b": LINE}, title="t"))
+    output.drawn(show.draw_bars({"a": [1, 2]}, title="t", floor=0, ceiling=0.1))
     assert not caplog.records and capsys.readouterr() == ("", "")
 
 
@@ -259,8 +354,9 @@ def test_bars_show_the_mean_and_whiskers_from_least_to_greatest():
 def test_titles_stay_inside_the_picture(title):
     for fig in (show.draw_curve([1, 2], [1, 2], title=title),
                 show.draw_grid(digits(1), title=title)):  # fmt: skip
-        picture = np.asarray(style.drawn(fig))
-        assert (picture[:, -3:] == 255).all() and (picture[:3] == 255).all()
+        picture = np.asarray(output.drawn(fig))
+        paper = grids.PAPER_RGB
+        assert (picture[:, -3:] == paper).all() and (picture[:3] == paper).all()
 
 
 def test_the_palette_can_be_told_apart_with_any_colour_vision():
@@ -332,7 +428,7 @@ def test_showing_does_not_touch_the_learners_own_style():
     import matplotlib
 
     before = matplotlib.rcParams["backend"], matplotlib.rcParams.copy()
-    style.drawn(show.draw_curve([1, 2, 3], LINE, title="t"))
+    output.drawn(show.draw_curve([1, 2, 3], LINE, title="t"))
     assert before == (matplotlib.rcParams["backend"], matplotlib.rcParams)
 
 
@@ -448,7 +544,7 @@ ROWS = [["words", "tokenizer", None], [None, "U-Net", "picture"]]
 
 def painted(fig):
     """Return the rectangles of all words of a drawing, in pixels."""
-    style.drawn(fig)
+    output.drawn(fig)
     words = [text for text in fig.axes[0].texts if text.get_text().strip()]
     return [text.get_window_extent().padded(-1.5) for text in words]
 

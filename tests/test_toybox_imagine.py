@@ -41,7 +41,8 @@ def test_what_is_not_said_varies_and_shows():
     "caption, message",
     [
         ("a sad car", "a car has no face"),
-        ("a cat at the left and a car at the left", "no scene fits"),
+        ("a cat at the left and a car at the left", "two toys at one place, 'left'"),
+        ("a cat at the left and a car above a duck", "for two toys, not 3"),
         ("a purpel cat", "did you mean purple"),
     ],
 )

@@ -18,7 +18,7 @@ def network():
     return nn.Sequential(nn.Linear(2, 16), nn.SiLU(), nn.Linear(16, 2))
 
 
-def batch(generator):
+def batch(generator, step):
     x = torch.randn(32, 2, generator=generator)
     return x, torch.stack([x[:, 0] * x[:, 1], x.sum(1)], dim=1)
 
@@ -71,7 +71,7 @@ def test_one_step_is_adams_own_step():
         optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
     )
     next(step)
-    drawn = batch(torch.Generator().manual_seed(0))
+    drawn = batch(torch.Generator().manual_seed(0), 0)
     loss(reference, *drawn).backward()
     for ours, theirs in zip(model.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs - 0.1 * theirs.grad)
@@ -192,6 +192,56 @@ def test_a_foreign_checkpoint_is_refused(tmp_path):
     path.write_bytes(b"half a file")
     with pytest.raises(ValueError, match="delete it to start afresh"):
         list(training.train(network(), batch, loss, steps=2, save_to=path))
+
+
+OTHERS = dict(steps=9, seed=1, lr=0.1, ema=0.5, warmup=3, settings={"small": True})
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_run_of_other_settings_is_not_gone_on_with(tmp_path, name):
+    saved = dict(steps=4, save_to=tmp_path / "run.safetensors")
+    list(training.train(network(), batch, loss, **saved))
+    other = saved | {name: OTHERS[name]}
+    with pytest.raises(ValueError, match="was made with .* delete it to start afresh"):
+        list(training.train(network(), batch, loss, **other))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 0),
+        ("steps", -5),
+        ("steps", 2.5),
+        ("ema", 2),
+        ("ema", -0.1),
+        ("save_every", 0),
+        ("warmup", -1),
+        ("decay", 2),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+    ],
+)
+def test_a_number_out_of_range_is_refused_at_the_call(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        training.train(network(), batch, loss, **{"steps": 3} | {name: value})
+
+
+def test_a_batch_is_told_the_step():
+    told = []
+
+    def remember(generator, step):
+        told.append(step)
+        return batch(generator, step)
+
+    list(training.train(network(), remember, loss, steps=4))
+    assert told == [0, 1, 2, 3]
+
+
+def test_steps_in_a_row_share_a_chapter_and_seeds_share_none():
+    chapters = [training.chapter(0, step, 32) for step in range(96)]
+    assert [chapters.count(k) for k in (0, 1, 2)] == [32, 32, 32]
+    others = {training.chapter(1, step, 32) for step in range(1000)}
+    assert not others & {training.chapter(0, step, 32) for step in range(1000)}
 
 
 def test_a_diverging_run_says_what_to_change():

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from course_utils import oracle, toybox
+from course_utils.images import check_tensor
 
 
 def attribute_accuracy(
@@ -27,17 +28,27 @@ def attribute_accuracy(
     pictures for ground, count and relation); "all" is the share of pictures with
     everything right. An attribute that nobody asks for is missing.
     """
-    if len(images) != len(scenes):
-        raise ValueError(f"{len(images)} images need as many scenes, not {len(scenes)}")
+    _check_scenes_of(images, scenes)
     right: dict[str, list[bool]] = {"all": []}
     for seen, scene in zip(oracle.read(images, net), scenes, strict=True):
-        verdict = toybox.graded(
-            scene if isinstance(scene, dict) else scene.attributes, seen
-        )
+        verdict = toybox.graded(toybox.said_of(scene), seen)
         right["all"].append(all(good for _, good in verdict))
         for name, good in verdict:
             right.setdefault(name, []).append(good)
     return {name: sum(goods) / len(goods) for name, goods in right.items()}
+
+
+def _check_scenes_of(images: Tensor, scenes: Sequence) -> None:
+    check_tensor(images, "images")
+    if not isinstance(scenes, list | tuple):
+        raise ValueError(
+            "scenes must be a list, one for each picture, not a "
+            f"{type(scenes).__name__}"
+        )
+    if len(images) != len(scenes):
+        raise ValueError(f"{len(images)} images need as many scenes, not {len(scenes)}")
+    if not scenes:
+        raise ValueError("images is empty: nothing can be measured")
 
 
 def grades(images: Tensor, scenes: Sequence[toybox.Scene]) -> dict[str, float]:
@@ -46,6 +57,7 @@ def grades(images: Tensor, scenes: Sequence[toybox.Scene]) -> dict[str, float]:
     bound is the share of pictures in which as many toys as asked for, each of its kind,
     have their own colour: no colour has moved to the wrong toy.
     """
+    toybox.check_scenes(scenes)
     found = attribute_accuracy(images, scenes)
     if all(len(scene.things) == 1 for scene in scenes):
         return found
@@ -77,8 +89,15 @@ def tuples(
                 equal ones: log K. n true samples have about (possible - 1) / 2n.
     Modes and KL are those of stacked MNIST (Metz et al. 2016; Srivastava et al. 2017).
     """
+    if not isinstance(pictures, Tensor | list | tuple) or not len(pictures):
+        raise ValueError(
+            "pictures must be a batch (B, 3, 64, 64), or a list of scenes, and not "
+            f"empty; this is a {type(pictures).__name__}"
+        )
     said = oracle.read(pictures, net) if isinstance(pictures, Tensor) else pictures
     known = _train_scenes() if real is None else real
+    if not isinstance(known, list | tuple) or not known:
+        raise ValueError("real must be a list of scenes, at least one")
     shown, truth = _count(said, attributes), _count(known, attributes)
     inside = {key: times for key, times in shown.items() if key in truth}
     n, m = sum(inside.values()), sum(truth.values())
@@ -99,14 +118,16 @@ def _train_scenes() -> list[toybox.Scene]:
 
 def _count(pictures: Sequence, attributes: Sequence[str]) -> Counter:
     """How often each tuple is there."""
+    if not isinstance(attributes, list | tuple) or not attributes:
+        raise ValueError(f"attributes={attributes!r}: pass a tuple, such as ('toy',)")
     for name in attributes:
-        if name not in toybox.ATTRIBUTES:
+        if name not in list(toybox.ATTRIBUTES):
             raise ValueError(
                 f"attributes: no {name!r}; there are {', '.join(toybox.ATTRIBUTES)}"
             )
     found: Counter = Counter()
     for picture in pictures:
-        said = picture if isinstance(picture, dict) else picture.attributes
+        said = toybox.said_of(picture)
         values = [said.get(name) for name in attributes]
         for k in range(said["count"]):
             found[tuple(v[k] if isinstance(v, list) else v for v in values)] += 1

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from course_utils import measure, models, session, toybox
-from course_utils.images import in_parts
+from course_utils.images import check_whole, in_parts
 from course_utils.models.pipelines import draw, round_trip
 
 TASKS = {
@@ -41,6 +41,8 @@ def text_to_image(
     n      at least 2
     Rows are like those of scores.json, with one more key: `method`.
     """
+    check_whole(n, "n")
+    check_whole(steps, "steps")
     if n < 2:
         raise ValueError(f"n={n} must be at least 2: the floor needs another picture")
     torch.set_num_threads(session.threads(share=1))
@@ -76,6 +78,9 @@ def scenes_for(task: str, n: int, seed: int = 0) -> list[toybox.Scene]:
 
     Toys are of different kinds, and in `counts` two or three alike.
     """
+    if task not in KINDS:
+        raise ValueError(f"task={task!r} is not one of: {', '.join(TASKS)}")
+    check_whole(n, "n")
     rng, scenes = np.random.default_rng([seed, KINDS.index(task)]), []
     while len(scenes) < n:
         options = {"split": "test"} | TASKS[task]

@@ -4,15 +4,13 @@ Its last hidden layer is the space in which sets of pictures are compared.
 """
 
 import functools
-import json
 from collections.abc import Callable, Sequence
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import data, models
-from course_utils.images import check_images, in_parts
+from course_utils.images import check_images, check_tensor, in_parts
 from course_utils.measure.distances import classes_covered
 from course_utils.measure.reports import report
 
@@ -56,9 +54,9 @@ class Judge:
     Images are (N, 1, size, size) in [-1, 1]; anything else is a ValueError.
     """
 
-    def __init__(self, name: str, net: ClassifierNet, config: dict):
-        """Freeze net; config says its classes and its accuracy on held-out pictures."""
-        self.name, self.net = name, net.eval().requires_grad_(False)
+    def __init__(self, name: str, net: ClassifierNet):
+        """net.facts says its classes, and its accuracy on held-out pictures."""
+        self.name, self.net, config = name, net, net.facts
         self.size: int = config["net"]["size"]
         self.classes: list[str] = config["classes"]
         self.held_out_accuracy: float = config.get("held_out_accuracy", 0.0)
@@ -94,16 +92,23 @@ class Judge:
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
         """Share of pictures read as their label says."""
+        check_tensor(labels, "labels")
+        check_images(images, 1, self.size)
         if labels.shape != images.shape[:1]:
             raise ValueError(
                 f"labels has shape {tuple(labels.shape)}: pass one label per image, "
                 f"shape ({len(images)},)"
             )
+        if not len(labels):
+            raise ValueError("images is empty: nothing can be measured")
+        classes_covered(labels, len(self.classes))  # refuses what is no class
         return (self.labels(images) == labels.cpu()).float().mean().item()
 
     def opinion(self, images: Tensor) -> dict[str, float]:
         """Mean confidence, and how many classes at least one in a hundred shows."""
         labels, enough = self.labels(images), 1 + len(images) // 100
+        if not len(labels):
+            raise ValueError("images is empty: nothing can be measured")
         return {
             "confidence": self.confidence(images).mean().item(),
             "classes": classes_covered(labels, len(self.classes), enough),
@@ -119,16 +124,12 @@ def judge(name: str = "digits") -> Judge:
     """The judge that the course ships for a data set: "digits" or "fashion"."""
     if name not in data.NAMES:
         raise ValueError(f"name must be one of {', '.join(data.NAMES)}, not {name!r}")
-    folder = models.path(f"judge-{name}")
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return build(name, load_file(folder / "model.safetensors"), config)
+    return Judge(name, models.network(f"judge-{name}", ClassifierNet))
 
 
 def build(name: str, weights: dict[str, Tensor], config: dict) -> Judge:
     """A judge from weights of any precision and its config (see its config.json)."""
-    net = ClassifierNet(**config["net"])
-    net.load_state_dict(weights)  # copies into float32
-    return Judge(name, net, config)
+    return Judge(name, models.frozen(ClassifierNet(**config["net"]), weights, config))
 
 
 @functools.cache

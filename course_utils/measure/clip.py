@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils import models
-from course_utils.images import check_images, in_parts
+from course_utils.images import check_images, check_tensor, in_parts
 
 
 class Clip(NamedTuple):
@@ -56,7 +56,8 @@ def load_clip(folder: str) -> Clip:
     from transformers import CLIPModel, CLIPTokenizer
 
     options = dict(use_safetensors=True, local_files_only=True)
-    model = CLIPModel.from_pretrained(folder, dtype=torch.float32, **options)
+    with models.no_loading_bars():
+        model = CLIPModel.from_pretrained(folder, dtype=torch.float32, **options)
     tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     return Clip(model.eval().requires_grad_(False), tokenizer)
 
@@ -115,6 +116,15 @@ def clip_retrieval(
 
 
 def _check_captions(images: Tensor, captions: Sequence[str], name: str) -> None:
-    if isinstance(captions, str) or len(captions) != len(images):
-        many = 1 if isinstance(captions, str) else len(captions)
-        raise ValueError(f"{name}: {len(images)} images need as many, not {many}")
+    check_tensor(images, "images")
+    captions = [captions] if isinstance(captions, str) else captions
+    if not isinstance(captions, list | tuple) or any(
+        not isinstance(caption, str) for caption in captions
+    ):
+        raise ValueError(f"{name} must be a list of texts, one for each picture")
+    if len(captions) != len(images):
+        raise ValueError(
+            f"{name}: {len(images)} images need as many, not {len(captions)}"
+        )
+    if not captions:
+        raise ValueError("images is empty: nothing can be measured")

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from course_utils.images import check_whole
+
 
 def seconds_per_image(
     sample: Callable[[int], Tensor], n: int = 64, repeats: int = 3
@@ -17,6 +19,10 @@ def seconds_per_image(
 
     A first call, not counted, warms up. It depends on n: say n, device and threads.
     """
+    if not callable(sample):
+        raise ValueError("sample must be a function: sample(n) returns n pictures")
+    check_whole(n, "n")
+    check_whole(repeats, "repeats")
     sample(n)
     times = []
     for _ in range(repeats):
@@ -43,8 +49,7 @@ def calls(net: nn.Module) -> Iterator[Count]:
                  work. Guidance, which asks with and without the words in one batch, has
                  2 rows a picture and step
     """
-    if not isinstance(net, nn.Module):
-        raise ValueError(f"net must be a torch module, not {type(net).__name__}")
+    _check_module(net)
     count = Count()
 
     def see(module: nn.Module, args: tuple, kwargs: dict) -> None:
@@ -65,6 +70,7 @@ def kept_bytes(net: nn.Module, *inputs: object) -> int:
     The activations, and so the memory that training needs besides weights, gradients
     and the optimizer's state. It grows with the batch: divide by its size.
     """
+    _check_module(net)
     own = {p.untyped_storage().data_ptr() for p in net.parameters()}
     kept = {}  # what many layers need is kept only once
 
@@ -78,3 +84,8 @@ def kept_bytes(net: nn.Module, *inputs: object) -> int:
         result = net(*inputs)  # held, so that no storage is given away and used again
     del result
     return sum(kept.values())
+
+
+def _check_module(net: object) -> None:
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"net must be a torch module, not {type(net).__name__}")

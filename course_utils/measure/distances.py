@@ -5,8 +5,13 @@ sample. `course_utils.measure` makes the features, and shows the numbers beside 
 real pictures and of static.
 """
 
+import math
+from numbers import Real
+
 import torch
 from torch import Tensor
+
+from course_utils.images import check_tensor, check_whole
 
 
 def fid(a: Tensor, b: Tensor) -> float:
@@ -66,7 +71,8 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
     """
     _check_features(real, fake)
     for name, x in (("real", real), ("fake", fake)):
-        if not 1 <= k < len(x):
+        check_whole(k, "k")
+        if k >= len(x):
             raise ValueError(f"k={k} needs 1 <= k < {len(x)}, the samples in {name}")
     real, fake = real.double(), fake.double()
     between = _distances(real, fake)  # (N, M)
@@ -103,8 +109,9 @@ def modes_covered(
     covered if it has at least one such point (Srivastava et al. 2017, VEEGAN; Lin et
     al. 2018, PacGAN: of 2500 points). Returns {"modes": int, "high_quality": share}.
     """
-    if std <= 0:
-        raise ValueError(f"std={std} must be the positive spread of one mode")
+    for name, value in (("std", std), ("within", within)):
+        if not isinstance(value, Real) or not 0 < value < math.inf:
+            raise ValueError(f"{name}={value} must be a positive number")
     _check_features(points, centres, names=("points", "centres"), at_least=1)
     distance, nearest = torch.cdist(points.double(), centres.double()).min(dim=1)
     good = distance <= within * std
@@ -119,7 +126,10 @@ def classes_covered(labels: Tensor, classes: int = 10, at_least: int = 1) -> int
 
     A judge misreads a few pictures, so ask for more than one when N is large.
     """
-    if labels.ndim != 1 or labels.is_floating_point():
+    check_tensor(labels, "labels")
+    check_whole(at_least, "at_least")
+    check_whole(classes, "classes")
+    if labels.ndim != 1 or labels.dtype not in (torch.long, torch.int, torch.uint8):
         raise ValueError(
             f"labels must be (N,) whole numbers, such as judge.labels(images); got "
             f"{labels.dtype} of shape {tuple(labels.shape)}"
@@ -139,10 +149,11 @@ def _check_features(
 ) -> None:
     """Raise ValueError unless a and b are finite, (N, D), (M, D), and large enough."""
     for name, x in zip(names, (a, b), strict=True):
+        check_tensor(x, name)
         if x.ndim != 2:
             raise ValueError(f"{name} must be (N, D), not {tuple(x.shape)}")
-        if not x.isfinite().all():
-            raise ValueError(f"{name} has values that are not finite")
+        if x.is_complex() or not x.isfinite().all():
+            raise ValueError(f"{name} has values that are not finite, or not real")
         least = x.shape[1] + 1 if more_than_features else at_least
         if len(x) < least:
             raise ValueError(

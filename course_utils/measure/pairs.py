@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from course_utils.images import check_darkness, check_range, check_tensor
+
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB, (B,), of pictures (B, C, H, W) in [-1, 1].
@@ -10,7 +12,7 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     10 log10(peak^2 / mean squared error), and the peak is 2, from black to white.
     Equal pictures give infinity; 6 dB more halve the error.
     """
-    _check_pair(a, b)
+    _check_pictures(a, b)
     error = (a.double() - b.double()).square().flatten(1).mean(1)
     return (10 * (4 / error).log10()).float()
 
@@ -24,7 +26,9 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     """
     from skimage.metrics import structural_similarity
 
-    _check_pair(a, b)
+    _check_pictures(a, b)
+    if min(a.shape[2:]) < 7:
+        raise ValueError(f"a and b are {tuple(a.shape)}: SSIM looks at windows of 7x7")
     pairs = zip(a.detach().cpu().numpy(), b.detach().cpu().numpy(), strict=True)
     values = [
         structural_similarity(x, y, channel_axis=0, data_range=2) for x, y in pairs
@@ -46,9 +50,26 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(either > 0, both / either.clamp(min=1), 1.0)
 
 
+def _check_pictures(a: Tensor, b: Tensor) -> None:
+    _check_pair(a, b)
+    if a.ndim != 4:
+        raise ValueError(
+            f"a and b must be batches (B, C, H, W), not {tuple(a.shape)}: of one "
+            "picture pass a[None]"
+        )
+    check_range(a, "a")
+    check_range(b, "b")
+    check_darkness(a, "a")
+    check_darkness(b, "b")
+
+
 def _check_pair(a: Tensor, b: Tensor) -> None:
+    check_tensor(a, "a")
+    check_tensor(b, "b")
     if a.shape != b.shape or a.ndim < 3:
         raise ValueError(
             f"a and b must be batches of one shape, (B, ..., H, W), not "
             f"{tuple(a.shape)} and {tuple(b.shape)}"
         )
+    if not len(a):
+        raise ValueError("a and b are empty: nothing can be measured")

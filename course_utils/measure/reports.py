@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from course_utils import oracle, toybox
-from course_utils.images import in_parts
+from course_utils.images import check_images, check_tensor, in_parts
 from course_utils.measure.distances import fid, kid, prdc
 
 
@@ -75,6 +75,8 @@ def report(
     second what no skill scores. Less than `_real` is no triumph: copies of the
     training pictures do that.
     """
+    for name, x in (("images", images), ("real", real), ("held_out", held_out)):
+        check_tensor(x, name)
     n = len(images)
     if n > len(held_out):
         raise ValueError(
@@ -126,7 +128,11 @@ def scene_report(
     The eyes are the oracle's: confidence is that of its least sure answer, classes are
     toys. FID needs more pictures than the oracle has features (160).
     """
+    check_images(images, 3, 64)
     eyes, n = OracleFeatures(net or oracle.reader()), len(images)
+    for name, given in (("scenes", scenes), ("real", real)):
+        if given is not None:
+            toybox.check_scenes(given, name)
     if scenes is not None and len(scenes) != n:
         raise ValueError(f"{n} images need as many scenes, not {len(scenes)}")
     held_out = _renders("test", n) if scenes is None else _render(scenes)

@@ -21,6 +21,8 @@ class Checkpoint:
     mirrors: tuple[str, ...] = ()  # other repos with the same files, tried in turn
     gated: bool = False  # must the licence be accepted on the hub first?
     note: str = ""
+    base: str = ""  # of a LoRA: the checkpoint that it goes on top of
+    lora: str = ""  # and its file
 
 
 def _control(repo: str, revision: str = "main") -> Checkpoint:
@@ -59,6 +61,7 @@ REGISTRY = {
         },
         variant="fp16",
         revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+        mirrors=("benjamin-paine/stable-diffusion-v1-5",),
     ),
     "sdxl": Checkpoint(
         repo="stabilityai/stable-diffusion-xl-base-1.0",
@@ -77,9 +80,21 @@ REGISTRY = {
         licence="openrail++",
         gigabytes=0.4,
         vram=10,
-        tasks={"lora": "sdxl_lightning_4step_lora.safetensors"},
+        tasks={"text-to-image": "StableDiffusionXLPipeline"},
         revision="c9a24f48e1c025556787b0c58dd67a091ece2e44",
-        note="4 steps on top of sdxl, guidance_scale=0, timestep_spacing='trailing'",
+        note="draw with num_inference_steps=4, guidance_scale=0",
+        base="sdxl",
+        lora="sdxl_lightning_4step_lora.safetensors",
+    ),
+    "deepfloyd-if": Checkpoint(
+        repo="DeepFloyd/IF-I-XL-v1.0",
+        licence="deepfloyd-if-license (read it before you use it)",
+        gigabytes=19,
+        vram=16,
+        tasks={"text-to-image": "IFPipeline"},
+        variant="fp16",
+        gated=True,
+        note="draws 64x64 pixels: what tiny-pixel is to it, tiny is to sd15",
     ),
     "stable-cascade": Checkpoint(
         repo="stabilityai/stable-cascade",
@@ -129,8 +144,9 @@ def card(name: str) -> str:
     """A line that says what a real checkpoint is, its size, licence and needs."""
     checkpoint = REGISTRY[name]
     gated = ", after you accepted its licence there" if checkpoint.gated else ""
+    base = f", on top of {checkpoint.base}" if checkpoint.base else ""
     return (
-        f"{name}: {checkpoint.repo} from huggingface.co{gated}, "
+        f"{name}: {checkpoint.repo} from huggingface.co{gated}{base}, "
         f"{checkpoint.gigabytes} GB, licence {checkpoint.licence}, "
         f"about {checkpoint.vram} GB of GPU memory"
     )

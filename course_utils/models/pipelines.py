@@ -12,12 +12,19 @@ from tqdm import tqdm
 
 from course_utils import diffusion
 from course_utils.diffusion import Model
-from course_utils.images import in_parts
+from course_utils.images import check_tensor, in_parts
 
 
 @torch.no_grad()
 def encode(vae, images: Tensor) -> Tensor:
     """Pictures (B, 3, H, W) in [-1, 1] to scaled latents (B, 4, h, w), the modes."""
+    check_tensor(images, "images")
+    if images.ndim != 4 or images.shape[1] != 3 or not (images.abs() <= 1.001).all():
+        low, high = images.amin().item(), images.amax().item()
+        raise ValueError(
+            f"images has shape {tuple(images.shape)} and lies in [{low:.3g}, "
+            f"{high:.3g}]: pass pictures (B, 3, H, W) in [-1, 1], or their clamp(-1, 1)"
+        )
 
     def some(part: Tensor) -> Tensor:
         latents = vae.encode(part.to(vae.device, vae.dtype)).latent_dist.mode()
@@ -29,6 +36,12 @@ def encode(vae, images: Tensor) -> Tensor:
 @torch.no_grad()
 def decode(vae, latents: Tensor) -> Tensor:
     """Scaled latents (B, 4, h, w) to pictures (B, 3, H, W) in [-1, 1], float32."""
+    check_tensor(latents, "latents")
+    if latents.ndim != 4 or latents.shape[1] != vae.config.latent_channels:
+        raise ValueError(
+            f"latents has shape {tuple(latents.shape)}: this VAE decodes "
+            f"(B, {vae.config.latent_channels}, h, w)"
+        )
 
     def some(part: Tensor) -> Tensor:
         unscaled = part.to(vae.device, vae.dtype) / vae.config.scaling_factor
@@ -42,12 +55,23 @@ def round_trip(vae, images: Tensor) -> Tensor:
     return decode(vae, encode(vae, images)).cpu()
 
 
+def _check_texts(texts: Sequence[str], name: str) -> None:
+    """Refuse one text where many are wanted: each of its letters would be one."""
+    found = [] if isinstance(texts, str) else list(texts)
+    if not found or not all(isinstance(text, str) for text in found):
+        raise ValueError(
+            f"{name} must be a list of at least one text, such as ['a red star'], "
+            f"not {str(texts)[:60]!r}"
+        )
+
+
 def guided(pipe, prompts: Sequence[str], scale: float = 1.0) -> Model:
     """A Stable Diffusion pipeline's network as a model(x_t, t), with guidance.
 
     Row i of x_t belongs to prompts[i]. With scale 1 the network is asked once a call,
     else twice, in one batch. What it predicts, pipe.scheduler.config says.
     """
+    _check_texts(prompts, "prompts")
     words = pipe.encode_prompt(prompts, pipe.device, 1, False)[0]  # (B, tokens, D)
     nothing = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
 
@@ -76,6 +100,7 @@ def draw(
     a progress line. `pipe` draws latents (StableDiffusionPipeline) or pixels
     (IFPipeline).
     """
+    _check_texts(captions, "captions")
     pixels = not hasattr(pipe, "vae")
     options = dict(num_inference_steps=steps, guidance_scale=guidance)
     options |= dict(output_type="pt") | (dict(clean_caption=False) if pixels else {})

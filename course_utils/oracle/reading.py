@@ -1,15 +1,13 @@
 """The oracle: a small network that reads every attribute off a picture of the toybox.
 
-It judges what generators draw, so none is ever trained with it. What a generator is
-aligned with is another network of the same class, of another width and seed: the eye.
+It judges what generators draw, so none is ever trained with it. The alignment encoder
+of a generator (REPA, Yu et al. 2024) is another network of the same class, of another
+width and seed.
 """
 
-import functools
-import json
 from collections.abc import Sequence
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import models, toybox
@@ -75,6 +73,7 @@ def targets(scenes: Sequence[toybox.Scene]) -> dict[str, Tensor]:
     An answer is its place in the list of QUESTIONS; UNASKED where there is no toy, or
     none with a mood.
     """
+    toybox.check_scenes(scenes)
     shape = len(scenes), len(toybox.PLACES)
     answers = {name: torch.full(shape, UNASKED) for name in AT_A_PLACE}
     answers["toy"].zero_()  # nothing
@@ -88,23 +87,14 @@ def targets(scenes: Sequence[toybox.Scene]) -> dict[str, Tensor]:
     return answers | {"ground": torch.tensor(grounds)}
 
 
-@functools.cache
 def reader() -> Reader:
     """The oracle that the course ships, frozen; `reader().facts` is its config.json."""
-    folder = models.path("oracle")
-    net = make_reader(
-        load_file(folder / "model.safetensors"),
-        json.loads((folder / "config.json").read_text(encoding="utf-8")),
-    )
-    return net
+    return models.network("oracle", Reader)
 
 
 def make_reader(weights: dict[str, Tensor], config: dict) -> Reader:
     """A frozen reader from weights of any precision and its config."""
-    net = Reader(**config["net"])
-    net.load_state_dict(weights)  # copies into float32
-    net.facts = config
-    return net.eval().requires_grad_(False)
+    return models.frozen(Reader(**config["net"]), weights, config)
 
 
 def read(images: Tensor, net: Reader | None = None) -> list[dict]:
@@ -114,7 +104,7 @@ def read(images: Tensor, net: Reader | None = None) -> list[dict]:
     more key: `confidence`, a dict attribute -> probability of its least sure answer.
     """
     readings = []
-    for logits in _batches(net or reader(), images):
+    for logits in _batches(reader() if net is None else net, images):
         sure = {name: x.softmax(1).max(1) for name, x in logits.items()}
         for b in range(len(logits["ground"])):
             answers = {name: (v[b], k[b]) for name, (v, k) in sure.items()}
@@ -155,7 +145,7 @@ def features(images: Tensor, net: Reader | None = None) -> Tensor:
 
     The mean over the nine places of what is seen there.
     """
-    net = net or reader()
+    net = reader() if net is None else net
     found = _batches(net, images, lambda x: net.places(net.maps(x)).mean((2, 3)))
     return torch.cat(list(found))
 
@@ -163,6 +153,8 @@ def features(images: Tensor, net: Reader | None = None) -> Tensor:
 def _batches(net: Reader, images: Tensor, function=None):
     """Apply net, or a function of it, to checked images, 250 at a time."""
     check_images(images, 3, 64)
+    if not isinstance(net, Reader):
+        raise ValueError(f"net must be a Reader, not {type(net).__name__}")
     with torch.no_grad():
         for batch in images.detach().split(250):
             yield (function or net)(batch.to(net.ground.weight))

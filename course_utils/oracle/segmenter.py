@@ -9,7 +9,6 @@ import functools
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import models, toybox
@@ -60,12 +59,9 @@ def _larger(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-@functools.cache
 def segmenter() -> Segmenter:
     """The one that the course ships, frozen."""
-    net = Segmenter()
-    net.load_state_dict(load_file(models.path("segmenter") / "model.safetensors"))
-    return net.eval().requires_grad_(False)
+    return models.network("segmenter", Segmenter)
 
 
 def silhouettes(images: Tensor, net: nn.Module | None = None) -> Tensor:
@@ -84,8 +80,13 @@ def toy_masks(
     `readings` are those of `oracle.read(images)`, and in their order the toys come. The
     masks of missing toys are empty; `toys` is the most that a picture has.
     """
-    readings = read(images) if readings is None else readings
     shown = silhouettes(images, net)  # (B, 64, 64)
+    readings = read(images) if readings is None else readings
+    if not isinstance(readings, list) or len(readings) != len(images):
+        raise ValueError(
+            f"readings must be those of oracle.read(images), one dict for each of the "
+            f"{len(images)} images"
+        )
     most = max([len(seen["place"]) for seen in readings], default=0)
     found = shown.new_zeros(len(images), most, 64, 64)
     for b, seen in enumerate(readings):

@@ -1,44 +1,44 @@
-"""How each shipped weight was trained: `course train NAME` repeats it from nothing."""
+"""How each shipped weight was trained: `course train NAME` repeats it from nothing.
+
+A recipe function has the name of its weight, and says what is trained (see recipe); all
+that is the same for all is in recipe, artifacts (log, card) and workplace (lock).
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
+from accelerate import PartialState
 
-from course_utils import models, session
+from course_utils import models
 from course_utils.recipes import (
     ablations,
     classifiers,
     clip,
-    components,
     oracle,
     rivals,
     sampler_sheets,
     segmenter,
-    text,
     tiny_pixel,
     tiny_sd,
-    vae,
 )
+from course_utils.recipes.components import COMPONENTS
+from course_utils.recipes.recipe import Made, Recipe, name_of, produce
 
-RECIPES: dict[str, Callable[..., None]] = {
-    "judge-digits": classifiers.digits,
-    "judge-fashion": classifiers.fashion,
-    "oracle": oracle.judge_of_scenes,
-    "segmenter": segmenter.silhouette,
-    "eye": oracle.eye,
-    "clip": clip.clip,
-    "vae": vae.vae,
-    "text": text.text_encoder,
-    "tiny-sd": tiny_sd.tiny_sd,
-    "tiny-pixel": tiny_pixel.tiny_pixel,
-    "small": ablations.helps,
-    "tiny-gan": rivals.tiny_gan,
-    "tiny-vae": rivals.tiny_vae,
-    "trilemma": sampler_sheets.draw_sheets,
+ON_COMPONENTS = (tiny_sd.tiny_sd, rivals.tiny_gan, rivals.tiny_vae, ablations.small)
+ON_NONE = (
+    classifiers.judge_digits,
+    classifiers.judge_fashion,
+    oracle.oracle,
+    segmenter.segmenter,
+    clip.clip,
+    tiny_pixel.tiny_pixel,
+    sampler_sheets.trilemma,
+)
+RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
+    name_of(recipe): recipe for recipe in (*ON_NONE, *ON_COMPONENTS)
 }
-NAMES = tuple(RECIPES)
-CAN_BE_SMALL = (*components.PARTS, "tiny-sd")
+NAMES = tuple(sorted(RECIPES))
+CAN_BE_SMALL = (*COMPONENTS, "tiny-sd")
 
 
 def train(
@@ -54,27 +54,39 @@ def train(
     """Train one of NAMES and put it on the shelf; return its folder.
 
     into   the folder to write; if not given, the package's own, with its SHA256SUMS;
-           parts of tiny-sd, and whatever is small or without, stay in the folder `work`
+           components of tiny-sd, and what is small or without, stay in `work`
     work   where a run that is killed keeps what it needs to go on (delete to restart)
     steps  fewer than the recipe's, to try it out
     small  a world of plain shapes only, learnt in less than an hour on two cores
-    without  one of tiny-sd's helps (alignment, weighting, muon): what was it worth?
+    without  one of tiny_sd.ABLATIONS (alignment, weighting, muon): what was it worth?
+
+    Raises ValueError for a name or a number that cannot be; if what `work` holds was
+    made with other settings; if a folder cannot be written; if another training is at
+    work there.
     """
-    if name not in RECIPES:
-        raise ValueError(f"name must be one of {', '.join(NAMES)}, not {name!r}")
-    if small and name not in CAN_BE_SMALL:
-        raise ValueError(f"small is for {', '.join(CAN_BE_SMALL)}, not for {name!r}")
-    if without and name != "tiny-sd":
-        raise ValueError(f"without is for tiny-sd, not for {name!r}")
+    _check(name, steps, seed, small, without)
     place = Path(work) / ("small" if small else "") / name
     place = place.with_name(f"{name}-without-{without}") if without else place
-    ships = not (small or without or name in components.PARTS)
+    ships = not (small or without or name in COMPONENTS)
     folder = models.shipped.WEIGHTS / name if ships else place / "weights"
     folder = Path(into) if into else folder
     options = {"small": True} if small else {}
     options |= {"without": without} if without else {}
-    torch.set_num_threads(session.threads())
-    RECIPES[name](folder, place, steps=steps, seed=seed, **options)
-    if ships and not into:
-        models.write_sums()
+    options |= {"root": place.parent} if RECIPES[name] in ON_COMPONENTS else {}
+    produce(RECIPES[name], folder, place, steps=steps, seed=seed, **options)
+    if ships and not into and PartialState().is_main_process:
+        models.write_sums(name)
     return folder
+
+
+def _check(name: str, steps: int | None, seed: int, small: bool, without: str) -> None:
+    if name not in RECIPES:
+        raise ValueError(f"name must be one of {', '.join(NAMES)}, not {name!r}")
+    if steps is not None and (not isinstance(steps, int) or steps < 1):
+        raise ValueError(f"steps must be a whole number from 1 on, not {steps!r}")
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a whole number from 0 on, not {seed!r}")
+    if small and name not in CAN_BE_SMALL:
+        raise ValueError(f"small is for {', '.join(CAN_BE_SMALL)}, not for {name!r}")
+    if without and name != "tiny-sd":
+        raise ValueError(f"without is for tiny-sd, not for {name!r}")

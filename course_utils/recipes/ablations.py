@@ -1,48 +1,73 @@
-"""What did each help of the recipe buy? The small model, with all of them and without.
+"""What did each part of the recipe buy? The small model, with all of them and without.
 
 Lesson 09 reads what this leaves behind.
 """
 
+import functools
 import json
 import shutil
 from pathlib import Path
 
 from PIL import Image
 
-from course_utils.recipes import tiny_sd
+from course_utils.recipes import artifacts
+from course_utils.recipes.recipe import Made, is_made, produce
+from course_utils.recipes.tiny_sd import enough, tiny_sd
 
-SHOWN = ("alignment", "weighting")  # of tiny_sd.HELPS, the two that lesson 09 measures
+SHOWN = ("alignment", "weighting")  # of tiny_sd.ABLATIONS, what lesson 09 measures
 
 CARD = """# small
 
-The small model of `course train tiny-sd --small`, trained three times: with all helps
-of its recipe for {steps} steps, and without one of them ({helps}) for
+The small model of `course train tiny-sd --small`, trained three times: with all that
+helps it for {steps} steps, and without one of them ({helps}) for
 two thirds of that, while the rate has not begun to fall. What each could do when is in
 NAME.jsonl, of 48 held-out captions each; sheet-MINUTES.png are samples of the one with
 all.
 
-- **Repeat it** `course train small` (course_utils/recipes/ablations.py).
-- **Licence** Apache-2.0, as the course.
 """
 
 
-def helps(folder: Path, work: Path, *, steps: int | None = None, seed: int = 0) -> None:
-    """Train the small models, if they are not there yet, and keep their logs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for without in ("", *SHOWN):
-        end = f"-without-{without}" if without else ""
-        place = work.parent / "small" / f"tiny-sd{end}"  # where --small puts it, too
-        if not (place / "weights" / "model_index.json").exists():
+def small(
+    *, steps: int | None = None, seed: int = 0, root: Path = Path("build/train")
+) -> Made:
+    """The small models' logs; those that are not there yet are trained in `root`."""
+    places = {x: root / "small" / _folder(x) for x in ("", *SHOWN)}  # as --small does
+    return Made(
+        make=functools.partial(train_small, places, steps=steps, seed=seed),
+        save=keep_logs,
+        card=CARD,
+        facts={"helps": ", ".join(SHOWN)},
+    )
+
+
+def _folder(without: str) -> str:
+    return f"tiny-sd-without-{without}" if without else "tiny-sd"
+
+
+def train_small(
+    places: dict[str, Path], work: Path, *, steps: int | None, seed: int
+) -> dict[str, Path]:
+    """Train the small model for each of places (what it is without -> its folder)."""
+    for without, place in places.items():
+        settings = dict(steps=steps or enough(True, without), seed=seed)
+        settings |= dict(small=True, without=without)
+        if not is_made(place / "weights", place, settings):
             print(f"{place.name}:")
             options = dict(steps=steps, seed=seed, small=True, without=without)
-            tiny_sd.tiny_sd(place / "weights", place, **options)
-        shutil.copy(place / "progress.jsonl", folder / f"{end[1:] or 'all'}.jsonl")
-    for sheet in sorted((work.parent / "small" / "tiny-sd").glob("sheet-*.png")):
-        small = Image.open(sheet)
-        small = small.resize((small.width // 2, small.height // 2), Image.NEAREST)
-        small.save(folder / f"sheet-{sheet.stem.split('-')[1]}.png", optimize=True)
-    last = (folder / "all.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-    facts = dict(steps=json.loads(last)["step"], helps=", ".join(SHOWN))
-    (folder / "README.md").write_text(
-        CARD.format(**facts), encoding="utf-8", newline="\n"
-    )
+            options |= dict(root=place.parent)
+            produce(tiny_sd, place / "weights", place, **options)
+    return places
+
+
+def keep_logs(places: dict[str, Path], folder: Path) -> dict:
+    """Copy what each could do when, and the whole one's sheets at half their size."""
+    for without, place in places.items():
+        name = f"without-{without}" if without else "all"
+        shutil.copy(place / "progress.jsonl", folder / f"{name}.jsonl")
+    for sheet in sorted(places[""].glob("sheet-*.png")):
+        picture = Image.open(sheet)
+        half = picture.width // 2, picture.height // 2
+        picture = picture.resize(half, Image.NEAREST)
+        picture.save(folder / f"sheet-{sheet.stem.split('-')[1]}.png", optimize=True)
+    last = artifacts.whole_lines(folder / "all.jsonl")[-1]
+    return {"steps": json.loads(last)["step"]}

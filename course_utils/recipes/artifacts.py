@@ -1,9 +1,8 @@
-"""What all recipes share: follow a training run, then put its weight on the shelf."""
+"""What a training leaves behind: a log while it runs, then a weight, a card, a log."""
 
-import csv
 import json
 import platform
-import sys
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,36 +21,60 @@ def follow(run: Iterator[State], work: Path, every: int = 50) -> nn.Module:
     """Run a training to its end, logging to work/log.csv; return the averaged weights.
 
     A run that was killed and goes on also goes on with its log and its clock. Of many
-    processes only the first writes; the others end here.
+    processes only the first writes.
     """
-    first = PartialState().is_main_process
     work.mkdir(parents=True, exist_ok=True)
-    log = read_log(work / "log.csv")
-    logged, before = (log[-1]["step"], log[-1]["seconds"]) if log else (0, 0.0)
-    start, total = time.perf_counter(), 0.0
-    with open(work / "log.csv", "a", newline="", encoding="utf-8") as file:
-        for state in run:
-            total += state.loss
-            if first and state.step % every == 0 and state.step > logged:
-                seconds = before + time.perf_counter() - start
-                row = (state.step, f"{total / every:.4f}", f"{seconds:.1f}")
-                csv.writer(file, lineterminator="\n").writerow(row)
-                file.flush()
-                print(
-                    f"{work.name}: step {row[0]:>6}  loss {row[1]}  {row[2]} s",
-                    flush=True,
-                )
-            total = 0.0 if state.step % every == 0 else total
-    return state.ema if first else sys.exit()
+    path, start, losses = work / "log.csv", time.perf_counter(), []
+    rows = read_log(path)  # before the first step: it may be of no use
+    writes, last = PartialState().is_main_process, None
+    for state in run:
+        if last is None:  # what a killed run logged after its last saving comes again
+            rows = [row for row in rows if row["step"] <= state.step]
+            last = rows[-1] if rows else dict.fromkeys(COLUMNS, 0.0)
+            if writes:
+                _write(path, "".join(map(_in_line, rows)))
+        losses.append(state.loss)
+        if state.step % every == 0:
+            values = state.step, sum(losses) / len(losses), time.perf_counter() - start
+            if writes and state.step > last["step"]:
+                row = dict(zip(COLUMNS, values, strict=True))
+                row["seconds"] += last["seconds"]
+                with open(path, "a", encoding="utf-8", newline="\n") as file:
+                    file.write(_in_line(row))
+                shown = "step {step:>6.0f}  loss {loss:.4f}  {seconds:.1f} s"
+                print(f"{work.name}: {shown.format(**row)}", flush=True)
+            losses = []
+    return state.ema
+
+
+def _in_line(row: dict[str, float]) -> str:
+    return "{step:.0f},{loss:.4f},{seconds:.1f}\n".format(**row)
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
     """Read a log's rows (step, mean loss since the last row, seconds); [] if none."""
+    rows = []
+    for number, line in enumerate(whole_lines(path), 1):
+        try:
+            values = [float(x) for x in line.split(",")]
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
+        except ValueError:
+            raise ValueError(
+                f"{path}, line {number}: {line!r} is not {', '.join(COLUMNS)}: delete "
+                "the line, or the file, and the training goes on without it"
+            ) from None
+    return rows
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file of rows; [] if there is none.
+
+    The last one counts only if it has an end: a kill may have torn it.
+    """
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [[float(x) for x in row] for row in csv.reader(file)]
-    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text[: text.rfind("\n") + 1].splitlines()
 
 
 def half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -62,27 +85,37 @@ def half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def store(
-    folder: Path, work: Path, weights: dict[str, Tensor], config: dict, card: str
-) -> None:
-    """Write model.safetensors, config.json, README.md (the model card) and log.csv."""
+def store(folder: Path, weights: dict[str, Tensor], config: dict) -> None:
+    """Write the weight of a plain network: model.safetensors and config.json."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)  # readable by all, like any other file
     _write(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    write_card(folder, work, card)
 
 
 def write_card(folder: Path, work: Path, card: str) -> None:
-    """Write README.md, its COST filled in from the training's log, and log.csv."""
+    """Write README.md, last of all, and before it what `work` has logged."""
+    if (work / "progress.jsonl").exists():
+        shutil.copy(work / "progress.jsonl", folder)
+    if (work / "log.csv").exists():
+        lines = map(_in_line, read_log(work / "log.csv"))
+        _write(folder / "log.csv", "".join([",".join(COLUMNS) + "\n", *lines]))
+    _write(folder / "README.md", card)
+
+
+def foot_of_card(work: Path, command: str, file: str) -> str:
+    """The lines that end every card: cost, how to repeat it, licence."""
     log = read_log(work / "log.csv")
-    lines = [f"{row['step']:.0f},{row['loss']},{row['seconds']}" for row in log]
-    _write(folder / "log.csv", "\n".join([",".join(COLUMNS), *lines]) + "\n")
     cost = (
-        f"{log[-1]['seconds'] if log else 0:.0f} seconds on {torch.get_num_threads()} "
-        f"thread(s), {platform.machine()}, torch {torch.__version__.split('+')[0]}"
+        f"- **Cost** {log[-1]['seconds'] if log else 0:.0f} seconds on "
+        f"{torch.get_num_threads()} thread(s), {platform.machine()}, "
+        f"torch {torch.__version__.split('+')[0]}.\n"
     )
-    _write(folder / "README.md", card.replace("COST", cost))
+    return (
+        f"{cost if (work / 'log.csv').exists() else ''}"
+        f"- **Repeat it** `course train {command}` (course_utils/recipes/{file}.py).\n"
+        "- **Licence** Apache-2.0, as the course.\n"
+    )
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """The judges: small classifiers of the real data, trained on its training half."""
 
+import functools
 import math
 from pathlib import Path
 
@@ -7,9 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils import data, measure, training
+from course_utils import data, measure
 from course_utils.recipes import artifacts
+from course_utils.recipes.recipe import Recipe
 
+ABOUT = {
+    "digits": (
+        "scikit-learn's 8x8 handwritten digits",
+        "1257 of the 1797 digits of scikit-learn's load_digits (Alpaydin and Kaynak,\n"
+        "  Optical Recognition of Handwritten Digits, UCI, CC BY 4.0); the other 540\n"
+        "  are held out.",
+    ),
+    "fashion": (
+        "Fashion-MNIST, padded to 32x32",
+        "the 60000 training pictures of Fashion-MNIST (Xiao, Rasul and Vollgraf 2017,\n"
+        "  MIT licence); the 10000 test pictures are held out.",
+    ),
+}
 CARD = """# judge-{name}
 
 A small convolutional classifier of {source}.
@@ -32,82 +47,58 @@ tiny-FID cannot be compared with a published FID.
 Confidence is no test of reality: look at static's. Compare sets, not single pictures.
 
 - **Data** {data}
-- **Training** {steps} steps of {batch} pictures, AdamW, rate {lr}, seed {seed},
+- **Training** {steps} steps of {batch_size} pictures, AdamW, rate {lr}, seed {seed},
   averaged weights. Pictures are turned by up to {degrees:g} degrees, shifted and scaled
   by up to {percent:g} %{flip}, and get a little
   noise (0.1); labels are smoothed by 0.05.
-- **Cost** COST.
-- **Repeat it** `course train judge-{name}` (course_utils/recipes/classifiers.py).
 - **On disk** safetensors in half precision; the scores above are those of this file.
-- **Licence** Apache-2.0, as the course.
 """
 
 
-def digits(
-    folder: Path, work: Path, *, steps: int | None = None, seed: int = 0
-) -> None:
-    """Train the judge of the handwritten digits."""
+def judge_digits(*, steps: int | None = None, seed: int = 0) -> Recipe:
+    """The classifier of the handwritten digits."""
     net = dict(size=8, channels=[32, 64], features=32, classes=10)
-    _judge("digits", net, folder, work, steps or 1500, seed, strength=1.0, flip=False)
+    return _classifier("digits", net, steps or 1500, seed, strength=1.0, flip=False)
 
 
-def fashion(
-    folder: Path, work: Path, *, steps: int | None = None, seed: int = 0
-) -> None:
-    """Train the judge of Fashion-MNIST."""
+def judge_fashion(*, steps: int | None = None, seed: int = 0) -> Recipe:
+    """The classifier of Fashion-MNIST."""
     net = dict(size=32, channels=[24, 48, 64], features=32, classes=10)
-    _judge("fashion", net, folder, work, steps or 4000, seed, strength=0.3, flip=True)
+    return _classifier("fashion", net, steps or 4000, seed, strength=0.3, flip=True)
 
 
-ABOUT = {
-    "digits": (
-        "scikit-learn's 8x8 handwritten digits",
-        "1257 of the 1797 digits of scikit-learn's load_digits (Alpaydin and Kaynak,\n"
-        "  Optical Recognition of Handwritten Digits, UCI, CC BY 4.0); the other 540\n"
-        "  are held out.",
-    ),
-    "fashion": (
-        "Fashion-MNIST, padded to 32x32",
-        "the 60000 training pictures of Fashion-MNIST (Xiao, Rasul and Vollgraf 2017,\n"
-        "  MIT licence); the 10000 test pictures are held out.",
-    ),
-}
-
-
-def _judge(
-    name: str,
-    net: dict,
-    folder: Path,
-    work: Path,
-    steps: int,
-    seed: int,
-    strength: float,
-    flip: bool,
-    batch: int = 128,
-    lr: float = 2e-3,
-) -> None:
+def _classifier(
+    name: str, net: dict, steps: int, seed: int, strength: float, flip: bool
+) -> Recipe:
     train, test = data.load(name, "train"), data.load(name, "test")
-    torch.manual_seed(seed)
-    run = training.train(
-        measure.ClassifierNet(**net),
-        lambda generator: augmented(train, batch, generator, strength, flip),
-        classification_loss,
-        steps=steps,
-        lr=lr,
-        seed=seed,
-        save_to=work / "state.safetensors",
-    )
-    weights = artifacts.half(artifacts.follow(run, work).cpu().state_dict())
-    config = {"net": net, "classes": data.NAMES[name]}
-    judge = measure.build(name, weights, config)
-    config |= {"held_out_accuracy": round(judge.accuracy(*test), 4)}
-    config |= {"held_out_n": len(test.labels)}
     source, about = ABOUT[name]
-    facts = dict(name=name, source=source, data=about, steps=steps, batch=batch, lr=lr)
-    facts |= dict(seed=seed, degrees=10 * strength, percent=10 * strength)
-    facts |= dict(flip=", mirrored half of the time" if flip else "")
-    facts |= _scores(judge, train, test) | config
-    artifacts.store(folder, work, weights, config, CARD.format(**facts))
+    known = dict(name=name, source=source, data=about, degrees=10 * strength)
+    known |= dict(percent=10 * strength)
+    known |= dict(flip=", mirrored half of the time" if flip else "")
+
+    def save(model: nn.Module, folder: Path) -> dict:
+        weights = artifacts.half(model.state_dict())
+        config = {"net": net, "classes": data.NAMES[name]}
+        classifier = measure.build(name, weights, config)
+        config |= {"held_out_accuracy": round(classifier.accuracy(*test), 4)}
+        config |= {"held_out_n": len(test.labels)}
+        artifacts.store(folder, weights, config)
+        return known | _scores(classifier, train, test) | config
+
+    def batch(generator: torch.Generator, step: int) -> tuple[Tensor, Tensor]:
+        return augmented(train, 128, generator, strength, flip)
+
+    return Recipe(
+        model=functools.partial(measure.ClassifierNet, **net),
+        batch=batch,
+        loss=classification_loss,
+        save=save,
+        card=CARD,
+        steps=steps,
+        batch_size=128,
+        lr=2e-3,
+        seed=seed,
+    )
 
 
 def _scores(judge: measure.Judge, train: data.Pictures, test: data.Pictures) -> dict:

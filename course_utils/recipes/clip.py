@@ -1,5 +1,6 @@
 """A tiny CLIP (Radford et al. 2021): pictures and captions in one space."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from torch import Tensor, nn
 
 from course_utils import toybox, training
 from course_utils.measure.clip import Clip, clip_retrieval, clip_score
-from course_utils.recipes import artifacts
+from course_utils.recipes.recipe import Recipe
+from course_utils.recipes.text_encoder import tokens_to_the_end
 from course_utils.tiny import text
-from course_utils.tiny.worlds import WHOLE, album, numpy_rng, worn
+from course_utils.tiny.worlds import WHOLE, album, degraded, numpy_rng
 
 WARMEST = 4.6052  # log 100: Radford et al. never scale cosines by more than 100
 
@@ -33,22 +35,19 @@ The choices are captions that say everything; the mean of {rounds} rounds. Of pi
 of one toy, so many are nearer to their own caption than to the same with one wrong
 word (chance 50 %): {apart}.
 
-- **Data** the toybox, split "train", drawn as it is used; pictures worn (slightly
-  blurred, noisy, brighter or darker), half of the captions with attributes left out.
-  The scores are of the split "test".
+- **Data** the toybox, split "train", drawn as it is used; pictures slightly
+  degraded (blurred, noisy, brighter or darker), half of the captions with attributes
+  left out. The scores are of the split "test".
 - **Parts** vision: 64x64 pixels, patches of 8, {layers} layers, 128 wide; text: 3
   layers, 128 wide, CLIPTokenizer with the toybox's words. {parameters:,} parameters.
-- **Training** {steps} steps of {batch} pairs, of which half share a ground, AdamW,
+- **Training** {steps} steps of {batch_size} pairs, of which half share a ground, AdamW,
   rate {lr}, seed {seed}, averaged weights.
-- **Cost** COST.
-- **Repeat it** `course train clip` (course_utils/recipes/clip.py).
 - **On disk** safetensors in half precision; the scores above are those of this file.
-- **Licence** Apache-2.0, as the course.
 """
 
 
 def build_clip(tokenizer, layers: int = 3) -> nn.Module:
-    """A transformers CLIPModel with fresh weights; text.py has its text tower."""
+    """A transformers CLIPModel with fresh weights; tiny/text.py has its text tower."""
     from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
 
     vision = CLIPVisionConfig(
@@ -66,42 +65,36 @@ def build_clip(tokenizer, layers: int = 3) -> nn.Module:
     return CLIPModel(CLIPConfig(**both, projection_dim=128))
 
 
-def clip(
-    folder: Path,
-    work: Path,
-    *,
-    steps: int | None = None,
-    seed: int = 0,
-    batch: int = 64,
-    lr: float = 1e-3,
-) -> None:
-    """Train the tiny CLIP; `folder` becomes an ordinary CLIPModel's."""
-    steps = steps or 1000
-    torch.manual_seed(seed + 3000)
+def clip(*, steps: int | None = None, seed: int = 0) -> Recipe:
+    """The tiny CLIP; its folder is an ordinary CLIPModel's."""
+    steps, seed = steps or 1000, seed + 3000
     tokenizer = text.build_tokenizer()
-    run = training.train(
-        build_clip(tokenizer),
-        lambda generator: pairs_and_ties(batch, tokenizer, generator),
-        contrastive_loss,
+
+    def save(model: nn.Module, folder: Path) -> dict:
+        save_clip(model, tokenizer, folder)
+        net = Clip(model, tokenizer)
+        facts = held_out_scores(net, 16 if steps >= 500 else 1)
+        apart = told_apart(net, 500 if steps >= 500 else 20)
+        facts |= dict(apart=", ".join(f"{k} {x:.1%}" for k, x in apart.items()))
+        facts |= dict(layers=model.config.vision_config.num_hidden_layers)
+        return facts | dict(parameters=sum(p.numel() for p in model.parameters()))
+
+    return Recipe(
+        model=lambda: build_clip(tokenizer),
+        batch=functools.partial(pairs_and_ties, 64, tokenizer, seed),
+        loss=contrastive_loss,
+        save=save,
+        card=CARD,
         steps=steps,
-        lr=lr,
+        batch_size=64,
         ema=0.998,
-        seed=seed + 3000,
-        save_to=work / "state.safetensors",
+        seed=seed,
     )
-    model = artifacts.follow(run, work).cpu()
-    save_clip(model, tokenizer, folder)
-    net = Clip(model, tokenizer)
-    facts = held_out_scores(net, 16 if steps >= 500 else 1)
-    apart = told_apart(net, 500 if steps >= 500 else 20)
-    facts |= dict(apart=", ".join(f"{k} {x:.1%}" for k, x in apart.items()))
-    parameters = sum(p.numel() for p in model.parameters())
-    facts |= dict(layers=model.config.vision_config.num_hidden_layers)
-    facts |= dict(steps=steps, batch=batch, lr=lr, seed=seed, parameters=parameters)
-    artifacts.write_card(folder, work, CARD.format(**facts))
 
 
-def pairs_and_ties(n: int, tokenizer, generator: torch.Generator) -> tuple[Tensor, ...]:
+def pairs_and_ties(
+    n: int, tokenizer, seed: int, generator: torch.Generator, step: int
+) -> tuple[Tensor, ...]:
     """Pictures (n, 3, 64, 64), tokens (n, length), ties (n, n), own (n,).
 
     ties[i, j] where caption j is true of picture i, though drawn for another: "a cat"
@@ -109,7 +102,7 @@ def pairs_and_ties(n: int, tokenizer, generator: torch.Generator) -> tuple[Tenso
     to push such a pair apart would teach that a true caption is false. `own` is the
     number of each row, by which a share of the batch finds its own columns.
     """
-    scenes, images = album(WHOLE, generator.initial_seed() // 32)
+    scenes, images = album(WHOLE, training.chapter(seed, step, 32))
     rows = torch.randint(len(scenes), (n,), generator=generator)
     rng = numpy_rng(generator)
     rows[: n // 2] = _on_one_ground(scenes, n // 2, rng)
@@ -119,10 +112,8 @@ def pairs_and_ties(n: int, tokenizer, generator: torch.Generator) -> tuple[Tenso
         for s in here
     ]
     wording = [toybox.say(x, None if rng.random() < 0.5 else rng) for x in said]
-    tokens = text.tokenise(tokenizer, wording)
-    ends = (tokens == tokenizer.eos_token_id).int().argmax(1)  # (n,), of the captions
-    tokens = tokens[:, : ends.max() + 1]  # it looks back only: what follows is wasted
-    return worn(images[rows], generator), tokens, ties(here, said), torch.arange(n)
+    tokens = tokens_to_the_end(tokenizer, wording)
+    return degraded(images[rows], generator), tokens, ties(here, said), torch.arange(n)
 
 
 def _on_one_ground(scenes: list[toybox.Scene], n: int, rng) -> Tensor:

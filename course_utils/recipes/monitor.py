@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 
 from course_utils import measure, oracle
 from course_utils.images import save_sheet
+from course_utils.recipes.artifacts import whole_lines
 from course_utils.tiny.worlds import World, numpy_rng
 from course_utils.training import State
 
@@ -53,36 +55,45 @@ def observed(
 ) -> Iterator[State]:
     """Pass the states on; draw a sheet and examine at minutes 1, 2, 5, 10 and so on.
 
-    And at the end. The minutes that this takes count, too.
+    And at the end. The minutes that this takes count, too. draws(model, steps) is a
+    function of captions. Of many processes only the first looks.
     """
+    if not PartialState().is_main_process:
+        yield from run
+        return
     log = work / "progress.jsonl"
-    rows = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    rows = whole_lines(log)
+    if log.exists():  # without what a kill has torn
+        log.write_text("".join(f"{row}\n" for row in rows), "utf-8", newline="\n")
     before = json.loads(rows[-1])["minutes"] if rows else 0.0
     marks = [m for m in (1, 2, 5, 10, *range(20, 6000, every)) if m > before]
-    rng = numpy_rng(torch.Generator().manual_seed(7))
-    prompts = [scene.caption for scene in world.scenes(64, rng, "test")]
     start, last = time.monotonic(), None
-
-    def look(state: State, minutes: float) -> int:
-        minutes = round(minutes, 2)
-        ready = draws(state.ema)
-        save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
-        row = dict(minutes=minutes, step=state.step)
-        row |= dict(loss=round(state.loss, 4)) | attribute_scores(ready, world, 48)
-        with open(log, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        _write_page(work, prompts)
-        print(f"{_in_words(row)}: look at {work / 'index.html'}", flush=True)
-        return state.step
-
     for state in run:
         minutes = before + (time.monotonic() - start) / 60
         if minutes >= marks[0]:
             marks = [m for m in marks if m > minutes]
-            last = look(state, minutes)
+            last = _look(state, minutes, draws, world, work)
         yield state
     if last != state.step:
-        look(state, before + (time.monotonic() - start) / 60)
+        minutes = before + (time.monotonic() - start) / 60
+        _look(state, minutes, draws, world, work)
+
+
+def _look(
+    state: State, minutes: float, draws: Callable, world: World, work: Path
+) -> int:
+    """Draw a sheet, examine, and write both down; return the step."""
+    rng = numpy_rng(torch.Generator().manual_seed(7))
+    prompts = [scene.caption for scene in world.scenes(64, rng, "test")]
+    minutes, ready = round(minutes, 2), draws(state.ema, 10)
+    save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
+    row = dict(minutes=minutes, step=state.step, loss=round(state.loss, 4))
+    row |= attribute_scores(ready, world, 48)
+    with open(work / "progress.jsonl", "a", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(row) + "\n")
+    _write_page(work, prompts)
+    print(f"{_in_words(row)}: look at {work / 'index.html'}", flush=True)
+    return state.step
 
 
 def _in_words(row: dict) -> str:
@@ -95,7 +106,7 @@ def _in_words(row: dict) -> str:
 
 def _write_page(work: Path, prompts: list[str]) -> None:
     """A page that shows the sheets, newest first, and looks again every minute."""
-    lines = (work / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = whole_lines(work / "progress.jsonl")
     rows = {round(row["minutes"]): row for row in map(json.loads, lines)}
     page = [PAGE]
     for minute, row in sorted(rows.items(), reverse=True):

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from course_utils import models, toybox, training
 from course_utils.images import in_parts
 from course_utils.models.pipelines import encode
-from course_utils.recipes import artifacts, components
+from course_utils.recipes import artifacts
+from course_utils.recipes.components import component
+from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.rivals import (
     Game,
     LatentVAE,
@@ -20,6 +22,8 @@ from course_utils.tiny.rivals import (
 )
 
 CHAPTER, ALBUM = 2500, 8192  # steps, after which new pictures are encoded; how many
+BATCH, RATE = 32, 1e-3
+ROOT = Path("build/train")
 
 CARD = """# {name}
 
@@ -29,84 +33,85 @@ Lesson 08 compares it with diffusion.
 
 - **Data** one plain shape of the toybox on any ground, split "train", drawn as it is
   used: {pictures:,} pictures.
-- **Training** {steps} steps of {batch} pictures, Adam at {lr}, seed {seed}, averaged
-  weights. {parameters:,} parameters are kept, as many again help in training.
-- **Cost** COST.
-- **Repeat it** `course train {name}` (course_utils/recipes/rivals.py).
+- **Training** {steps} steps of {batch_size} pictures, Adam at {lr}, seed {seed},
+  averaged weights. {parameters:,} parameters are kept, as many again help in training.
 - **On disk** safetensors in half precision.
-- **Licence** Apache-2.0, as the course.
 """
 
 
-def tiny_gan(folder: Path, work: Path, *, steps: int | None = None, seed: int = 0):
-    """Train the GAN; `folder` gets its generator."""
+def tiny_gan(*, steps: int | None = None, seed: int = 0, root: Path = ROOT) -> Recipe:
+    """The GAN; its generator is kept."""
     what = "The generator of a GAN (non-saturating loss, R1 with gamma 0.5)."
-    steps = steps or 12_000
-    _train("tiny-gan", what, Game, game_loss, folder, work, steps, seed, (0.0, 0.99))
+    names, betas = dict(name="tiny-gan", what=what), (0.0, 0.99)
+    return _rival(Game, game_loss, names, steps or 12_000, seed, root, betas)
 
 
-def tiny_vae(folder: Path, work: Path, *, steps: int | None = None, seed: int = 0):
-    """Train the VAE; `folder` gets its decoder."""
-    what = "The decoder of a VAE, whose code is drawn from N(0, 1)."
-    steps = steps or 15_000
-    _train("tiny-vae", what, LatentVAE, elbo_loss, folder, work, steps, seed)
+def tiny_vae(*, steps: int | None = None, seed: int = 0, root: Path = ROOT) -> Recipe:
+    """The VAE; its decoder is kept."""
+    names = dict(name="tiny-vae")
+    names |= dict(what="The decoder of a VAE, whose code is drawn from N(0, 1).")
+    return _rival(LatentVAE, elbo_loss, names, steps or 15_000, seed, root)
 
 
-def _train(
-    name: str,
-    what: str,
+def _rival(
     build: type[nn.Module],
     loss: training.Loss,
-    folder: Path,
-    work: Path,
+    names: dict,
     steps: int,
     seed: int,
+    root: Path,
     betas: tuple[float, float] = (0.9, 0.999),
-    batch: int = 32,
-    lr: float = 1e-3,
-) -> None:
-    net = the_vae(work.parent, steps=min(steps, 7000), seed=seed)
-    torch.manual_seed(seed)
-    model = build().to(memory_format=torch.channels_last)
-    pictures = min(ALBUM, steps * batch)
-    run = training.train(
-        model,
-        latent_batch(net, batch, pictures),
-        loss,
+) -> Recipe:
+    net = shipped_vae(root, steps=min(steps, 7000), seed=seed)
+    pictures = min(ALBUM, steps * BATCH)
+
+    def adam(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(model.parameters(), RATE, betas, fused=True)
+
+    def save(model: nn.Module, folder: Path) -> dict:
+        artifacts.store(folder, artifacts.half(model.decoder.state_dict()), {"z": Z})
+        parameters = sum(p.numel() for p in model.decoder.parameters())
+        seen = pictures * -(-steps // CHAPTER)
+        return names | dict(z=Z, parameters=parameters, pictures=seen)
+
+    return Recipe(
+        model=lambda: build().to(memory_format=torch.channels_last),
+        batch=latent_batch(net, BATCH, pictures, seed),
+        loss=loss,
+        save=save,
+        card=CARD,
         steps=steps,
+        batch_size=BATCH,
+        lr=RATE,
         seed=seed,
-        optimizer=torch.optim.Adam(model.parameters(), lr, betas, fused=True),
-        save_to=work / "state.safetensors",
+        optimizer=adam,
+        log_every=100,
     )
-    decoder = artifacts.follow(run, work, every=100).cpu().decoder
-    facts = dict(name=name, what=what, z=Z, steps=steps, batch=batch, lr=lr, seed=seed)
-    facts |= dict(parameters=sum(p.numel() for p in decoder.parameters()))
-    facts |= dict(pictures=pictures * -(-steps // CHAPTER))
-    weights = artifacts.half(decoder.state_dict())
-    artifacts.store(folder, work, weights, {"z": Z}, CARD.format(**facts))
 
 
-def the_vae(root: Path, **options: object) -> nn.Module:
-    """The shipped model's AutoencoderKL; until there is one, the part being trained."""
+def shipped_vae(root: Path, **options: object) -> nn.Module:
+    """The shipped model's AutoencoderKL; until there is one, the one being trained."""
     from diffusers import AutoencoderKL
 
     try:
         place = models.path("tiny") / "vae"
     except ValueError:
-        place = components.part("vae", root, **options)
+        place = component("vae", root, **options)
     return AutoencoderKL.from_pretrained(place).float().requires_grad_(False)
 
 
-def latent_batch(net: nn.Module, n: int, pictures: int) -> training.Batch:
+def latent_batch(
+    net: nn.Module, n: int, pictures: int, seed: int = 0
+) -> training.Batch:
     """The function that draws n latents and as many codes."""
 
     @functools.lru_cache(maxsize=1)
-    def chapter(number: int) -> Tensor:
+    def album(number: int) -> Tensor:
         scenes = plain_scenes(pictures, number, "train")
         return encode(net, in_parts(toybox.render, scenes))
 
-    def batch(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        latents = chapter(generator.initial_seed() // CHAPTER)
+    def batch(generator: torch.Generator, step: int) -> tuple[Tensor, Tensor]:
+        latents = album(training.chapter(seed, step, CHAPTER))
         rows = torch.randint(len(latents), (n,), generator=generator)
         return latents[rows], torch.randn(n, Z, generator=generator)
 

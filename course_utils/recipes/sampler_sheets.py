@@ -1,38 +1,39 @@
-"""Slow pictures for lesson 08: diffusion's walks that take longer than a lesson."""
+"""Slow pictures for lesson 08, by samplers of diffusion that outlast a lesson."""
 
+import functools
 import json
 import time
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from course_utils import models, session
 from course_utils.images import save_sheet
+from course_utils.recipes.recipe import Made
 from course_utils.tiny.rivals import (
     EACH,
     GUIDANCE,
+    SAMPLERS,
     SEEDS,
-    WALKS,
-    diffused,
+    sample_plain,
     timesteps_of,
 )
 from course_utils.training.speed import half_is_faster
 
-SHEETS_CARD = """# trilemma
+CARD = """# trilemma
 
-{n} pictures by the miniature Stable Diffusion for each of three walks: all thousand
+{n} pictures by the miniature Stable Diffusion by each of three samplers: all thousand
 steps of DDPM (Ho et al. 2020, Algorithm 2, variance fixed_small), twenty of DDIM, ten
 of DPM-Solver++(2M), guidance {guidance}. That takes too long for a lesson. Captions:
 one plain shape each, split "test". The UNet ran in {precision}. Lesson 08 reads the
 pictures and compares them.
 
-| walk | seconds a picture |
+| sampler | seconds a picture |
 |---|---|
 {rows}
 
-- **Repeat it** `course train trilemma` (course_utils/recipes/sampler_sheets.py).
-- **Licence** Apache-2.0, as the course.
 """
 
 
@@ -48,44 +49,50 @@ def quick_pipeline():
     return pipe.to(session.device)
 
 
-def draw_sheets(
-    folder: Path,
-    work: Path,
-    *,
-    steps: int | None = None,
-    seed: int = 0,
-    pipe=None,
-    n: int = EACH,
-) -> None:
-    """Draw n pictures for each of three seeds by each of the WALKS.
+def trilemma(
+    *, steps: int | None = None, seed: int = 0, pipe=None, n: int = EACH
+) -> Made:
+    """Sheets of n pictures for each of three seeds by each of the SAMPLERS.
 
-    Goes on where it was stopped, seed by seed. `pipe` is the shipped model, if not
-    given; `steps` fewer than all, to try it out.
+    `pipe` is the shipped model, if not given; `steps` fewer than all, to try it out.
     """
     pipe = pipe or quick_pipeline()
-    work.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    precision = str(pipe.unet.dtype).removeprefix("torch.")
-    facts = {"n": SEEDS * n, "guidance": GUIDANCE, "precision": precision}
-    for walk in WALKS:
-        timesteps = timesteps_of(walk)
-        timesteps = (
-            timesteps[-steps - 1 :] if steps else timesteps
-        )  # the end is no step
-        files = [work / f"{walk}-{k}.safetensors" for k in range(seed, seed + SEEDS)]
-        for k, file in enumerate(files, seed):
+    facts = {"n": SEEDS * n, "guidance": GUIDANCE}
+    facts |= {"precision": str(pipe.unet.dtype).removeprefix("torch.")}
+
+    def save(drawn: dict[str, tuple[Tensor, float]], folder: Path) -> dict:
+        for sampler, (images, seconds) in drawn.items():
+            save_sheet(folder / f"{sampler}.png", images, columns=10, scale=1)
+            facts[sampler] = round(seconds / facts["n"], 2)
+        text = json.dumps(facts, indent=2) + "\n"
+        (folder / "config.json").write_text(text, encoding="utf-8", newline="\n")
+        return {"rows": "\n".join(f"| {x} | {facts[x]} |" for x in SAMPLERS)}
+
+    make = functools.partial(draw_sheets, pipe, n, seed, steps)
+    return Made(make=make, save=save, card=CARD, facts=facts)
+
+
+def draw_sheets(
+    pipe, n: int, seed: int, steps: int | None, work: Path
+) -> dict[str, tuple[Tensor, float]]:
+    """Pictures of each of the SAMPLERS, and the seconds that they took.
+
+    Goes on where it was stopped, seed by seed.
+    """
+    drawn = {}
+    for sampler in SAMPLERS:
+        timesteps = timesteps_of(sampler)  # the end is no step
+        timesteps = timesteps[-steps - 1 :] if steps else timesteps
+        done = []
+        for k in range(seed, seed + SEEDS):
+            file = work / f"{sampler}-{n}-{len(timesteps)}-{k}.safetensors"
             if not file.exists():
                 start = time.perf_counter()
-                images = diffused(pipe, walk, k, n, timesteps)
+                images = sample_plain(pipe, sampler, k, n, timesteps)
                 seconds = torch.tensor(time.perf_counter() - start)
                 save_file({"images": images.contiguous(), "seconds": seconds}, file)
-                print(f"{walk}, seed {k}: {n} pictures in {seconds:.0f} s")
-        done = [load_file(file) for file in files]
-        images = torch.cat([x["images"] for x in done])
-        save_sheet(folder / f"{walk}.png", images, columns=10, scale=1)
-        facts[walk] = round(sum(x["seconds"].item() for x in done) / facts["n"], 2)
-    text = json.dumps(facts, indent=2) + "\n"
-    (folder / "config.json").write_text(text, encoding="utf-8", newline="\n")
-    rows = "\n".join(f"| {walk} | {facts[walk]} |" for walk in WALKS)
-    card = SHEETS_CARD.format(rows=rows, **facts)
-    (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
+                print(f"{sampler}, seed {k}: {n} pictures in {seconds:.0f} s")
+            done.append(load_file(file))
+        seconds = sum(x["seconds"].item() for x in done)
+        drawn[sampler] = torch.cat([x["images"] for x in done]), seconds
+    return drawn

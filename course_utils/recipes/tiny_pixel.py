@@ -6,18 +6,20 @@ The folder is an ordinary IFPipeline, the class of DeepFloyd IF, which draws in 
 """
 
 import functools
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from course_utils import models, session
+from course_utils import models
 from course_utils.models.pipelines import draw, to_64
-from course_utils.recipes import artifacts, tiny_sd
-from course_utils.recipes.monitor import attribute_scores
-from course_utils.tiny.batches import load_eye, looked_at, trunk_batch
+from course_utils.recipes.recipe import Recipe
+from course_utils.recipes.trunk import trunk_recipe
+from course_utils.tiny.batches import (
+    encoded_pixels,
+    load_alignment_encoder,
+    trunk_batch,
+)
 from course_utils.tiny.pipelines import pixel_pipeline
 from course_utils.tiny.text import for_more_words, save_text
 from course_utils.tiny.unet import SCHEDULE, Trunk, build_pixel_unet, step_weights
@@ -25,8 +27,7 @@ from course_utils.tiny.worlds import WHOLE
 from course_utils.training import muon
 from course_utils.training.speed import faster
 
-SIDE = 32
-WORDS = 77  # tokens; IFPipeline insists
+BATCH, RATE = 32, 1.5e-3
 
 CARD = """# tiny-pixel
 
@@ -43,70 +44,67 @@ Read by the oracle after enlarging to 64x64, DPM-Solver++, 20 steps, guidance 3.
 - **Parts** UNet2DConditionModel (32, 64, 96, 128), predicts v; of its six outputs three
   are not used (IFPipeline expects a variance there). CLIPTextModel and CLIPTokenizer
   are those of tiny-sd, for up to 77 tokens.
-- **Training** {steps} steps of {batch} pictures, betas 1e-4 to 0.02, Muon at {lr}, seed
-  {seed}, captions dropped in one of ten, aligned with tiny-sd's eye, averaged weights.
-- **Cost** COST.
-- **Repeat it** `course train tiny-pixel` (course_utils/recipes/tiny_pixel.py).
+- **Training** {steps} steps of {batch_size} pictures, betas 1e-4 to 0.02, Muon
+  at {lr}, seed {seed}, captions dropped in one of ten, aligned with the same
+  encoder as tiny-sd, averaged weights.
 - **On disk** safetensors in half precision; progress.jsonl is what it could do when.
-- **Licence** Apache-2.0, as the course.
 """
 
 
 def tiny_pixel(
-    folder: Path,
-    work: Path,
-    *,
-    steps: int | None = None,
-    seed: int = 0,
-    batch: int = 32,
-    lr: float = 1.5e-3,
-    tiny: Path | None = None,
-) -> None:
-    """Train it on top of `tiny`, the shipped miniature Stable Diffusion's folder.
+    *, steps: int | None = None, seed: int = 0, tiny: Path | None = None
+) -> Recipe:
+    """The UNet that draws in pixels, told by the text encoder of the folder `tiny`.
 
-    Leaves sheets of samples and progress.jsonl in `work` while it learns.
+    That is the shipped miniature Stable Diffusion, if not given.
     """
-    from transformers import CLIPTextModel, CLIPTokenizer
-
-    tiny = tiny or models.path("tiny")
-    steps = steps or 3000
-    looker = load_eye(tiny / "eye")
-    encoder, tokenizer = for_more_words(
-        CLIPTextModel.from_pretrained(tiny / "text_encoder"),
-        CLIPTokenizer.from_pretrained(tiny / "tokenizer"),
-    )
-    torch.set_num_threads(session.threads(share=1))
-    torch.manual_seed(seed)
-    model = Trunk(build_pixel_unet(), None, looker.ground.in_features, floor=2)
-    model = faster(model, steps)
-    voice = pixel_pipeline(model.unet, encoder, tokenizer)
+    tiny, steps = tiny or models.path("tiny"), steps or 3000
+    aligned_with = load_alignment_encoder(tiny / "eye")
+    channels = aligned_with.ground.in_features
+    encoder, tokenizer = _text_of(tiny)
+    voice = pixel_pipeline(build_pixel_unet(), encoder, tokenizer)
 
     def listen(said: list[str]) -> Tensor:
         return voice.encode_prompt(said, False)[0]
 
-    batches = trunk_batch(
-        functools.partial(looked_at, looker),
-        listen,
-        WHOLE,
-        batch,
-        min(20_480, steps * batch),
-        step_weights(SCHEDULE),
-    )
-
-    def draws(model: nn.Module, steps: int = 10) -> Callable:
-        pipe = pixel_pipeline(model.unet, encoder, tokenizer)
+    def draws(trunk: nn.Module, steps: int) -> Callable:
+        pipe = pixel_pipeline(trunk.unet, encoder, tokenizer)
         return lambda captions: to_64(draw(pipe, captions, steps))
 
-    groups = muon.groups(model, lr)
-    model = tiny_sd.grown(
-        model, batches, groups, draws, WHOLE, work, steps=steps, seed=seed
+    def save(trunk: nn.Module, folder: Path) -> dict:
+        pipe = pixel_pipeline(trunk.unet.half(), encoder.half(), tokenizer)
+        pipe.save_pretrained(folder)
+        save_text(encoder, tokenizer, folder)
+        return {}
+
+    return trunk_recipe(
+        model=lambda: faster(Trunk(build_pixel_unet(), None, channels, floor=2), steps),
+        batch=trunk_batch(
+            functools.partial(encoded_pixels, aligned_with),
+            listen,
+            WHOLE,
+            BATCH,
+            min(20_480, steps * BATCH),
+            step_weights(SCHEDULE),
+            seed,
+        ),
+        groups=functools.partial(muon.groups, lr=RATE),
+        draws=draws,
+        save=save,
+        world=WHOLE,
+        steps=steps,
+        card=CARD,
+        batch_size=BATCH,
+        lr=RATE,
+        seed=seed,
     )
-    n = 250 if steps >= 500 else 2
-    scores = attribute_scores(draws(model, 20), WHOLE, n)
-    pipe = pixel_pipeline(model.unet.half(), encoder.half(), tokenizer)
-    pipe.save_pretrained(folder)
-    save_text(encoder, tokenizer, folder)
-    if (work / "progress.jsonl").exists():
-        shutil.copy(work / "progress.jsonl", folder)
-    facts = dict(n=n, rows=tiny_sd.in_rows(scores), steps=steps, batch=batch)
-    artifacts.write_card(folder, work, CARD.format(**facts, lr=lr, seed=seed))
+
+
+def _text_of(tiny: Path) -> tuple:
+    """The text encoder and the tokenizer of a Stable Diffusion, for 77 tokens."""
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    return for_more_words(
+        CLIPTextModel.from_pretrained(tiny / "text_encoder"),
+        CLIPTokenizer.from_pretrained(tiny / "tokenizer"),
+    )

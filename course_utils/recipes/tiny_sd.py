@@ -6,23 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
-from torch import nn
+from torch import Tensor, nn
 
-from course_utils import session, training
+from course_utils import training
 from course_utils.models.pipelines import draw
-from course_utils.recipes import artifacts
-from course_utils.recipes.components import PARTS, load_parts, train_parts
-from course_utils.recipes.monitor import attribute_scores, observed
+from course_utils.recipes.components import (
+    Components,
+    load_components,
+    train_components,
+)
+from course_utils.recipes.recipe import Recipe
+from course_utils.recipes.trunk import trunk_recipe
 from course_utils.tiny import text
 from course_utils.tiny.batches import encoded, trunk_batch
 from course_utils.tiny.pipelines import pipeline, save
-from course_utils.tiny.unet import SCHEDULE, Trunk, build_unet, step_weights, trunk_loss
+from course_utils.tiny.unet import SCHEDULE, Trunk, build_unet, step_weights
 from course_utils.tiny.worlds import SMALL, WHOLE, World
 from course_utils.training import muon
 from course_utils.training.speed import faster
 
-HELPS = ("alignment", "weighting", "muon")
+ABLATIONS = ("alignment", "weighting", "muon")
+BATCH, RATE = 32, 1.5e-3
 
 CARD = """# tiny-sd
 
@@ -40,126 +44,88 @@ Read by the oracle, DPM-Solver++, 20 steps, guidance 3.
   once. Combinations of toy and colour that are held out are in toybox.HELD_OUT.
 - **Parts** AutoencoderKL (f = 4, 4 channels), CLIPTextModel (3 layers, 128 wide) and
   CLIPTokenizer (the toybox's words), UNet2DConditionModel (64, 96, 128).
-- **Training** {steps} steps of {batch} pictures, v-prediction, betas 1e-4 to 0.02, Muon
-  at {lr}, seed {seed}, captions dropped in one of ten, averaged weights.
-- **Cost** COST; for the UNet, after its parts.
-- **Repeat it** `course train tiny-sd{option}` (course_utils/recipes/tiny_sd.py).
+- **Training** {steps} steps of {batch_size} pictures, v-prediction, betas 1e-4 to 0.02,
+  Muon at {lr}, seed {seed}, captions dropped in one of ten, averaged weights.
+  The cost below is the UNet's, after its components.
 - **On disk** safetensors in half precision; progress.jsonl is what it could do when.
-- **Licence** Apache-2.0, as the course.
 """
 
 
 def tiny_sd(
-    folder: Path,
-    work: Path,
     *,
     steps: int | None = None,
     seed: int = 0,
     small: bool = False,
-    batch: int = 32,
-    lr: float = 1.5e-3,
     without: str = "",
-) -> None:
-    """Train the miniature Stable Diffusion, and first the parts that are not there yet.
+    root: Path = Path("build/train"),
+) -> Recipe:
+    """The miniature Stable Diffusion; its components come first, in folders of `root`.
 
-    Leaves sheets of samples and progress.jsonl in `work` while it learns. `without` one
-    of HELPS it stops after two thirds of the steps: long enough to see whether it is
-    missed (lesson 09).
+    `without` one of ABLATIONS it stops after two thirds of the steps: long enough to
+    see whether it is missed (lesson 09).
     """
-    if without not in ("", *HELPS):
-        raise ValueError(f"without must be one of {', '.join(HELPS)}, not {without!r}")
-    world, enough = (SMALL, 1800) if small else (WHOLE, 12_500)
-    if without:  # long enough to see it: until the rate would begin to fall
-        enough = enough * 2 // 3
-    parts = train_parts(work.parent, steps=steps, seed=seed, small=small)
-    net, tokenizer, encoder, looker = load_parts(*(parts[name] for name in PARTS))
-    device = PartialState().device
-    net.to(device), looker.to(device)
-    torch.set_num_threads(session.threads(share=1))
-    torch.manual_seed(seed)
-    steps = steps or enough
-    model = faster(Trunk(build_unet(), encoder, looker.ground.in_features), steps)
-    weights = step_weights(SCHEDULE)
-    weights = torch.ones_like(weights) if without == "weighting" else weights
-    matrices = functools.partial(muon.groups, muon=without != "muon")
-    batches = trunk_batch(
-        functools.partial(encoded, net, looker),
-        functools.partial(text.tokenise, tokenizer),
-        world,
-        batch,
-        min(10_240 if small else 20_480, steps * batch),
-        weights,
-    )
-
-    def draws(trunk: nn.Module) -> Callable:
-        return functools.partial(draw, pipeline(trunk, net, tokenizer), steps=10)
-
-    trunk = grown(
-        model,
-        batches,
-        matrices(nn.ModuleList([model.unet, model.head]), lr)
-        + matrices(model.text, 0.3 * lr),
-        draws,
-        world,
-        work,
+    if without not in ("", *ABLATIONS):
+        known = ", ".join(ABLATIONS)
+        raise ValueError(f"without must be one of {known}, not {without!r}")
+    folders = train_components(root, steps=steps, seed=seed, small=small)
+    parts, world = load_components(folders), SMALL if small else WHOLE
+    steps = steps or enough(small, without)
+    channels = parts.alignment_encoder.ground.in_features
+    pictures, weights = 10_240 if small else 20_480, step_weights(SCHEDULE)
+    pictures = min(pictures, steps * BATCH)  # in a trial few are enough
+    if without == "weighting":
+        weights = torch.ones_like(weights)
+    return trunk_recipe(
+        model=lambda: faster(Trunk(build_unet(), parts.text_encoder, channels), steps),
+        batch=_batches(parts, world, pictures, weights, seed),
+        groups=functools.partial(_groups, turn=without != "muon"),
+        draws=functools.partial(_draws, parts),
+        save=functools.partial(_save, parts, folders["alignment-encoder"], world),
+        world=world,
         steps=steps,
-        seed=seed,
         align=0.0 if without == "alignment" else 0.5,
         decay=0.0 if without else 1 / 3,
         every=10 if small else 30,
-    )
-    pipe = pipeline(trunk, net.cpu(), tokenizer)
-    n = 250 if steps >= 500 and not without else 2
-    scores = attribute_scores(functools.partial(draw, pipe), world, n)
-    save(pipe, folder)
-    shutil.copytree(parts["eye"], folder / "eye", dirs_exist_ok=True)
-    toys = len(world.toys)
-    facts = dict(n=n, rows=in_rows(scores), toys=toys, most=world.most, steps=steps)
-    facts |= dict(batch=batch, lr=lr, seed=seed, option=" --small" if small else "")
-    if (work / "progress.jsonl").exists():
-        shutil.copy(work / "progress.jsonl", folder)
-    artifacts.write_card(folder, work, CARD.format(**facts))
-
-
-def grown(
-    model: nn.Module,
-    batches: training.Batch,
-    groups: list[dict],
-    draws: Callable,
-    world: World,
-    work: Path,
-    *,
-    steps: int,
-    seed: int,
-    align: float = 0.5,
-    decay: float = 1 / 3,
-    every: int = 30,
-) -> nn.Module:
-    """Train a Trunk and watch it in `world` as it learns; return its averaged weights.
-
-    The rate falls in the last third only: until then there is much to learn. groups are
-    muon.groups; draws(model) is a function of captions; every, in minutes.
-    """
-    run = training.train(
-        model,
-        batches,
-        functools.partial(trunk_loss, align=align),
-        steps=steps,
-        ema=0.999 if steps > 5000 else 0.998,
+        scored=2 if without else 250,
+        card=CARD,
+        batch_size=BATCH,
+        lr=RATE,
         seed=seed,
-        decay=decay,
-        optimizer=muon.Muon(groups),
-        save_to=work / "state.safetensors",
+        choices=dict(small=small, without=without),
     )
-    run = observed(run, draws, world, work, every)
-    return artifacts.follow(run, work, every=100).cpu()
 
 
-def in_rows(scores: dict) -> str:
-    """Rows of a model card's table: attribute, and its accuracy in each column."""
-    names = dict.fromkeys(name for column in scores.values() for name in column)
-    cells = (
-        [name, *(f"{c[name]:.1%}" if name in c else "" for c in scores.values())]
-        for name in names
-    )
-    return "\n".join("| " + " | ".join(row) + " |" for row in cells)
+def enough(small: bool, without: str = "") -> int:
+    """How many steps; without something, until the rate would begin to fall."""
+    steps = 1800 if small else 12_500
+    return steps * 2 // 3 if without else steps
+
+
+def _batches(
+    parts: Components, world: World, pictures: int, weights: Tensor, seed: int
+) -> training.Batch:
+    encode = functools.partial(encoded, parts.vae, parts.alignment_encoder)
+    listen = functools.partial(text.tokenise, parts.tokenizer)
+    return trunk_batch(encode, listen, world, BATCH, pictures, weights, seed)
+
+
+def _save(
+    parts: Components, encoder: Path, world: World, trunk: nn.Module, folder: Path
+) -> dict:
+    """Write the pipeline, and the folder of the encoder that it was aligned with."""
+    save(pipeline(trunk, parts.vae.cpu(), parts.tokenizer), folder)
+    shutil.copytree(encoder, folder / "eye", dirs_exist_ok=True)
+    return dict(toys=len(world.toys), most=world.most)
+
+
+def _groups(trunk: nn.Module, turn: bool) -> list[dict]:
+    """Muon's groups: the text encoder has learnt already, and learns on more slowly."""
+    fresh = nn.ModuleList([trunk.unet, trunk.head])
+    return muon.groups(fresh, RATE, turn) + muon.groups(trunk.text, 0.3 * RATE, turn)
+
+
+def _draws(parts: Components, trunk: nn.Module, steps: int) -> Callable:
+    """A function of captions: pictures by the trunk as it is now."""
+    net = parts.vae.to(next(trunk.parameters()).device)
+    pipe = pipeline(trunk, net, parts.tokenizer)
+    return functools.partial(draw, pipe, steps=steps)

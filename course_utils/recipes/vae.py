@@ -1,15 +1,28 @@
 """The VAE of the miniature Stable Diffusion: 64x64 pictures to 16x16x4 latents."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from course_utils import measure, toybox, training
-from course_utils.recipes import artifacts
+from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.worlds import SMALL, WHOLE, World, album, numpy_rng
 
 CROPS = 0.72  # of all steps see parts of 32x32 pixels: as good, and four times faster
+
+CARD = """# vae
+
+The AutoencoderKL (f = 4, 4 channels) of the miniature Stable Diffusion: pictures of the
+toybox, 64x64, to latents of mean 0 and variance 1, and back. Round trip of {n} held-out
+scenes: {psnr:.2f} dB.
+
+- **Data** the toybox, split "train", drawn as it is used.
+- **Training** {steps} steps of 16 parts of 32x32 pixels or, at the end, 4 whole
+  pictures, AdamW, rate {lr}, seed {seed}, averaged weights{refined}.
+"""
 
 
 def build_vae() -> nn.Module:
@@ -53,46 +66,46 @@ def vae_loss(model: nn.Module, images: Tensor, noise: Tensor) -> Tensor:
     return error.abs().mean() + 2 * error.square().mean() + 5e-4 * kl.mean()
 
 
-def vae(
-    folder: Path,
-    work: Path,
-    *,
-    steps: int | None = None,
-    seed: int = 0,
-    small: bool = False,
-) -> None:
-    """Train the VAE, whiten its latents, refine; `folder` gets an AutoencoderKL."""
+def vae(*, steps: int | None = None, seed: int = 0, small: bool = False) -> Recipe:
+    """The VAE: trained, whitened, and unless it is small, its decoder refined."""
     world, enough = (SMALL, 3000) if small else (WHOLE, 11_000)
     steps = steps or enough
-    torch.manual_seed(seed)
-    net = learn(build_vae(), world, steps, seed, work)
     rng = torch.Generator().manual_seed(seed + 1)
     n = 500 if steps >= 500 else 20
-    whiten(net, toybox.render(world.scenes(n, numpy_rng(rng))))
-    if not small:
-        net = refine(net, world, steps, seed + 1, work / "decoder")
-    net.save_pretrained(folder)
-    ratio = psnr_of(net, toybox.render(world.scenes(n, numpy_rng(rng), "test")))
-    print(f"round trip: {ratio:.2f} dB on {n} held-out scenes")
+
+    def whitened(net: nn.Module) -> nn.Module:
+        whiten(net, toybox.render(world.scenes(n, numpy_rng(rng))))
+        return net
+
+    def save(model: nn.Module, folder: Path) -> dict:
+        net = whitened(model.vae) if small else model.vae
+        net.save_pretrained(folder)
+        ratio = psnr_of(net, toybox.render(world.scenes(n, numpy_rng(rng), "test")))
+        more = ";\n  then the decoder alone, for as many steps (not in the cost below)"
+        return dict(n=n, psnr=ratio, refined="" if small else more)
+
+    def learning(build: Callable, seed: int, then: Callable | None = None) -> Recipe:
+        return Recipe(
+            model=lambda: Autoencoder(build()).to(memory_format=torch.channels_last),
+            batch=functools.partial(crops, world, steps, seed),
+            loss=vae_loss,
+            save=save,
+            card=CARD,
+            steps=steps,
+            batch_size=16,
+            lr=2e-3,
+            seed=seed,
+            choices={"small": small},
+            then=then,
+        )
+
+    def refining(model: nn.Module) -> Recipe:
+        return learning(lambda: decoder_only(whitened(model.vae)), seed + 1)
+
+    return learning(build_vae, seed, None if small else refining)
 
 
-def learn(
-    net: nn.Module, world: World, steps: int, seed: int, work: Path, lr: float = 2e-3
-) -> nn.Module:
-    """Train what is not frozen of an AutoencoderKL; return its averaged weights."""
-    run = training.train(
-        Autoencoder(net).to(memory_format=torch.channels_last),  # faster
-        lambda generator: crops(world, steps, generator),
-        vae_loss,
-        steps=steps,
-        lr=lr,
-        seed=seed,
-        save_to=work / "state.safetensors",
-    )
-    return artifacts.follow(run, work).cpu().vae
-
-
-def refine(net: nn.Module, *options: object) -> nn.Module:
+def decoder_only(net: nn.Module) -> nn.Module:
     """Freeze the encoder and let the decoder learn on: latents stay what they are.
 
     So a diffusion model that is at work in these latents already need not notice.
@@ -100,15 +113,15 @@ def refine(net: nn.Module, *options: object) -> nn.Module:
     net.requires_grad_(True)
     net.encoder.requires_grad_(False)
     net.quant_conv.requires_grad_(False)
-    return learn(net, *options)
+    return net
 
 
 def crops(
-    world: World, steps: int, generator: torch.Generator
+    world: World, steps: int, seed: int, generator: torch.Generator, step: int
 ) -> tuple[Tensor, Tensor]:
     """Pictures and noise: 16 parts of 32x32, or at the end of training 4 whole ones."""
-    _, images = album(world, generator.initial_seed() // 256)
-    whole = training.step_of(generator) >= CROPS * steps
+    _, images = album(world, training.chapter(seed, step, 256))
+    whole = step >= CROPS * steps
     n = 4 if whole else 16
     images = images[torch.randint(len(images), (n,), generator=generator)]
     if not whole:

@@ -9,8 +9,9 @@ from .curves import draw_curve
 from .diagrams import draw_diagram
 from .grids import draw_grid, draw_strip
 from .machines import draw_chain, draw_gan, draw_latent_diffusion, draw_unet
+from .output import figure, shown
 from .plots import draw_bars, draw_heat, draw_points
-from .style import axes, figure, shown
+from .style import axes
 from .tables import compare, table
 from .widgets import gif, progress, widget
 

@@ -1,15 +1,18 @@
 """Pictures made of images: grids and film strips."""
 
 import math
+import numbers
 from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
 from .style import (
     DPI,
+    PAPER,
     SOFT,
     STYLE,
     WIDTH,
@@ -20,7 +23,8 @@ from .style import (
     wrapped,
 )
 
-GAP, FRAME = 6, 216  # pixels between images; the grey of the hairline around them
+PAPER_RGB = np.rint(255 * np.array(to_rgb(PAPER)))
+GAP, FRAME = 6, 200  # pixels between images; the grey of the hairline around them
 
 
 def pixels(images, name: str = "images") -> np.ndarray:
@@ -29,7 +33,7 @@ def pixels(images, name: str = "images") -> np.ndarray:
     Samples and noise may overshoot, so floats are clipped for display. ValueError for
     another shape, for whole numbers, for nan and for values beyond 20.
     """
-    images = array(images)
+    images = array(images, name)
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ValueError(_wrong_shape(images.shape, name))
     if not len(images):
@@ -102,6 +106,24 @@ def _columns(count: int, size: float) -> int:
     return min(even, key=lambda c: abs(c - best), default=min(most, round(best)))
 
 
+def _table(count: int, columns, rows, size: float) -> tuple[list | None, int, int]:
+    """Return the names of columns, and how many columns and rows there are."""
+    named = columns is not None and not isinstance(columns, numbers.Integral)
+    heads = list(columns) if named else None
+    across = len(heads) if named else columns
+    if across is None and rows is not None:
+        across = -(-count // max(len(rows), 1))
+    across = _columns(count, size) if across is None else across
+    if across < 1:
+        raise ValueError(f"columns must be at least 1, not {across}")
+    if rows is not None and len(rows) * across != count:
+        raise ValueError(
+            f"rows must name every row: {count} images in {across} columns do not "
+            f"make {len(rows)} rows; give one name a row, and as many images in each"
+        )
+    return heads, across, -(-count // across)
+
+
 @matplotlib.rc_context(STYLE)
 def draw_grid(
     images,
@@ -113,19 +135,18 @@ def draw_grid(
     """Show images (B, C, H, W) in [-1, 1] in rows, small ones with visible pixels.
 
     `columns` is a number, or the names to write above the columns; `rows` are names to
-    write before the rows; `labels` are B texts to write under the images. A list of
-    images (C, H, W) or (1, C, H, W) may mix sizes, and grey with colour.
+    write before the rows, one for each, all rows full; `labels` are B texts to write
+    under the images. A list of images (C, H, W) or (1, C, H, W) may mix sizes, and grey
+    with colour.
     """
     if isinstance(images, (list, tuple)) and len(images):
-        images = same_size([array(image) for image in images])
+        images = same_size([array(image, "each of images") for image in images])
     images = pixels(images)
     size = max(images.shape[1:3])
     labels = None if labels is None else [_bare(label) for label in labels]
     words = [word for label in labels or () for word in str(label).split()]
     widest = max([size, *map(width_of, words)])
-    heads = None if columns is None or isinstance(columns, int) else list(columns)
-    across = len(heads) if heads else columns or _columns(len(images), widest)
-    down = max(1, -(-len(images) // across))
+    heads, across, down = _table(len(images), columns, rows, widest)
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"labels must be one per image: {len(images)} images, "
                          f"{len(labels)} labels")  # fmt: skip
@@ -146,7 +167,7 @@ def mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     top = headroom(title, width) + (20 if heads else 0)
     height = top + down * step_y + 4
     every = -(-max(map(width_of, heads or [""])) // step_x)  # crowded heads thin out
-    page = np.full((height, width, 3), 255, np.uint8)
+    page = np.full((height, width, 3), PAPER_RGB, np.uint8)
     fig = Figure((width / DPI, height / DPI), dpi=DPI)
     for i, cell in enumerate(cells):
         x, y = left + i % across * step_x, top + i // across * step_y
@@ -202,9 +223,7 @@ def draw_strip(
 
 def as_frames(frames) -> np.ndarray:
     """Return frames as (T, B, C, H, W)."""
-    if not hasattr(frames, "shape") and len({np.shape(frame) for frame in frames}) != 1:
-        raise ValueError("frames must be images of one shape, and at least one")
-    frames = array(frames)
+    frames = array(frames, "frames")
     frames = frames[:, None] if frames.ndim == 4 else frames
     if frames.ndim != 5:
         raise ValueError(f"frames must be (T, C, H, W) or (T, B, C, H, W), not "

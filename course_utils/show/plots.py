@@ -12,6 +12,7 @@ from .style import (
     DPI,
     INK,
     LINE,
+    PAPER,
     SOFT,
     STYLE,
     WIDTH,
@@ -39,7 +40,7 @@ def draw_points(
     strays may lie outside) unless `limit` sets them to [-limit, limit].
     """
     clouds = clouds if isinstance(clouds, Mapping) else {"": clouds}
-    clouds = {name: array(cloud) for name, cloud in clouds.items()}
+    clouds = {name: array(cloud, f"cloud {name!r}") for name, cloud in clouds.items()}
     for name, cloud in clouds.items():
         if cloud.ndim != 2 or cloud.shape[1] != 2:
             raise ValueError(f"clouds must be (N, 2), {name!r} is {cloud.shape}")
@@ -55,7 +56,7 @@ def draw_points(
     panels = list(fig.subplots(down, across, squeeze=False).flat)
     for ax in panels:
         ax.set_axis_off()
-    pairs = zip(panels, colours(len(clouds)), clouds.items(), strict=False)
+    pairs = zip(panels, colours(clouds), clouds.items(), strict=False)
     for ax, colour, (name, cloud) in pairs:
         _panel(ax, cloud, centres, limit, name, colour)
     return fig
@@ -90,14 +91,16 @@ def draw_bars(
     grouped = all(isinstance(value, Mapping) for value in values.values())
     groups = values if grouped else {name: {"": v} for name, v in values.items()}
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
-    colour = dict(zip(names, colours(len(names)), strict=True))
+    keys = names if grouped else list(groups)
+    tints = dict(zip(keys, colours(keys, many=grouped), strict=True))
     total = sum(len(group) for group in groups.values())
     fig, ax = axes(height=0.9 + 0.3 * total + 0.16 * len(groups), title=title)
     y, ticks = 0.0, []
-    for group in groups.values():
+    for label, group in groups.items():
         ticks.append(y + (len(group) - 1) / 2)
         for name, value in group.items():
-            _bar(ax, y, np.atleast_1d(array(value)), name, colour[name])
+            runs = np.atleast_1d(array(value, f"values of {label!r}"))
+            _bar(ax, y, runs, name, tints[name if grouped else label])
             y += 1
         y += 0.55
     ax.margins(x=0.04)
@@ -132,7 +135,7 @@ def _bar(ax, y: float, runs: np.ndarray, name: str, colour: str) -> None:
         ax.plot([low, high], [y, y], color=INK, linewidth=1.2, marker="|", ms=5)
     ax.annotate(f"{number(mean)}  {name}".rstrip(), (max(high, 0), y), xytext=(6, 0),
                 textcoords="offset points", va="center", size=9,
-                bbox={"facecolor": "white", "linewidth": 0, "pad": 1})  # fmt: skip
+                bbox={"facecolor": PAPER, "linewidth": 0, "pad": 1})  # fmt: skip
 
 
 @matplotlib.rc_context(STYLE)
@@ -145,7 +148,7 @@ def draw_heat(
     ylabel: str = "",
 ) -> Figure:
     """Show a small matrix (R, C) as coloured cells with their numbers in them."""
-    matrix = array(matrix).astype(float)
+    matrix = array(matrix, "matrix").astype(float)
     if matrix.ndim != 2:
         raise ValueError(f"matrix must be (rows, columns), not {matrix.shape}")
     down, across = matrix.shape

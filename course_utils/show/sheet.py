@@ -24,7 +24,6 @@ from .style import (
 
 NAME, NOTE = 11.0, 9.5  # sizes of type in points: a box's name, and all other words
 LEADING = {NAME: 21, NOTE: 18}  # pixels from line to line
-PAPER = STYLE["figure.facecolor"]
 
 # what a box is -> (fill, edge): what flows, what learns, what is fixed, what is asked
 KINDS = {
@@ -78,7 +77,8 @@ class Content:
         self.name, self.note = str(name), str(note)
         self.cells = None
         if picture is not None:
-            [self.cells] = enlarged(pixels(same_size([array(picture)])), side)
+            picture = same_size([array(picture, "a picture")])
+            [self.cells] = enlarged(pixels(picture), side)
         self.picture_high = 0 if self.cells is None else len(self.cells) + 6
         name_wide, self.name_high = extent(self.name, NAME, "bold")
         note_wide, self.note_high = extent(self.note)

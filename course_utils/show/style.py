@@ -1,27 +1,32 @@
-"""The house style, and the one way in which a picture reaches the page."""
+"""The house style: ink, paper, type, and the colour of each method."""
 
-import base64
-import functools
-import inspect
-import io
-import sys
+import itertools
+import re
+from collections.abc import Iterable
 
 import matplotlib
 import numpy as np
 from cycler import cycler
-from IPython.display import display
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
-from PIL import Image
 
-INK, SOFT, LINE = "#1f2a36", "#66727f", "#dde2e7"
+# A light card that suits a white page and does not glare on a black one. Transparent
+# paper would need one ink for both, which is grey on either.
+PAPER, INK, SOFT, LINE = "#f0f3f6", "#1f2a36", "#5b6773", "#d2d9e0"
 # Apart for every colour vision (a test simulates two): by lightness as much as by hue.
-PALETTE = ("#1f5f99", "#d97f10", "#2a9d84", "#7a2a55", "#9a86d4", "#6b5a45")
+PALETTE = ("#1c5d97", "#c96f0c", "#279c80", "#792654", "#887de0", "#693c30")
+# One colour for one method in the whole course, whatever a lesson calls it.
+METHODS = {
+    "DDPM": PALETTE[0], "diffusion": PALETTE[0], "DDIM": PALETTE[1],
+    "DPM++": PALETTE[2], "DPM-Solver++": PALETTE[2], "GAN": PALETTE[3],
+    "flow": PALETTE[4], "VAE": PALETTE[5], "autoregressive": "#b8443a",
+    "energy": "#84902b", "LCM": "#c9609a", "Lightning": "#2b8cb0",
+    "real": "#3f4b58", "true": "#3f4b58", "truth": "#3f4b58", "data": "#3f4b58",
+    "floor": "#828e9a", "ceiling": "#66727f",
+}  # fmt: skip
 DPI, WIDTH = 110, 860  # pixels: what fits beside prompt and file list at 1300
-HEAVY = 45_000  # bytes; a heavier PNG becomes a JPEG: a lesson has at most 1 MB
 
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -52,7 +57,8 @@ STYLE = {
     "ytick.minor.size": 0,
     "lines.linewidth": 2.0,
     "lines.solid_capstyle": "round",
-    "figure.facecolor": "white",
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
     "figure.constrained_layout.w_pad": 0.08,
     "figure.constrained_layout.h_pad": 0.08,
     "figure.constrained_layout.wspace": 0.04,
@@ -79,14 +85,30 @@ def wrapped(text, pixels: float, size: float = 8.5, weight: str = "normal") -> s
     return "\n".join(lines)
 
 
-def array(values) -> np.ndarray:
-    """Return numbers, a list or a tensor (on any device, with a graph) as an array."""
+def array(values, name: str = "values") -> np.ndarray:
+    """Return numbers, a list or a tensor (on any device, with a graph) as an array.
+
+    ValueError for None, texts, PIL pictures, and for lists of unlike shapes.
+    """
     if isinstance(values, (list, tuple)):
-        return np.array([array(value) for value in values])
+        parts = [array(value, f"each of {name}") for value in values]
+        if len({part.shape for part in parts}) > 1:
+            raise ValueError(f"{name} must be of one shape, these are "
+                             f"{sorted({part.shape for part in parts})}")  # fmt: skip
+        return np.array(parts)
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = values.float() if "bfloat16" in str(values.dtype) else values
-    return np.asarray(values)
+    kind = type(values).__name__
+    if hasattr(values, "getbands"):  # PIL would become bytes, with the channels last
+        raise ValueError(f"{name} must be a tensor, not a PIL {kind}: write "
+                         "torch.from_numpy(numpy.array(picture)).permute(2, 0, 1) / "
+                         "127.5 - 1")  # fmt: skip
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        cure = ": does a function lack its return?" if kind == "NoneType" else ""
+        raise ValueError(f"{name} must be numbers or a tensor, not {kind}{cure}")
+    return values
 
 
 @matplotlib.rc_context(STYLE)
@@ -100,14 +122,28 @@ def axes(rows: int = 1, columns: int = 1, height: float = 3.4, title: str = ""):
     return fig, fig.subplots(rows, columns)
 
 
-def colours(count: int) -> list[str]:
-    """Return the first colours of the palette, again and again if need be."""
-    return [PALETTE[i % len(PALETTE)] for i in range(count)]
+def of_method(name) -> str | None:
+    """Return the colour of the method with which a name begins: "DDIM, 20 steps"."""
+    for method, colour in METHODS.items():
+        if re.match(rf"(the )?{re.escape(method)}(?![\w+-])", str(name), re.IGNORECASE):
+            return colour
+    return None
+
+
+def colours(names: Iterable, many: bool = True) -> list[str]:
+    """Return a colour for each name: its method's, else the palette's next free one.
+
+    If not `many`, names without a method share the first free one.
+    """
+    fixed = [of_method(name) for name in names]
+    free = [colour for colour in PALETTE if colour not in fixed] or PALETTE
+    others = itertools.cycle(free if many else free[:1])
+    return [colour or next(others) for colour in fixed]
 
 
 def shade(colour: str) -> np.ndarray:
     """Return the colour a little darker, so that words in it can be read."""
-    return 0.75 * np.array(to_rgb(colour)) + 0.25 * np.array(to_rgb(INK))
+    return 0.6 * np.array(to_rgb(colour)) + 0.4 * np.array(to_rgb(INK))
 
 
 def headline(fig: Figure, title: str | None):
@@ -125,83 +161,3 @@ def headroom(title: str | None, width: int) -> int:
     """Return how many pixels a title takes at the top of a figure so many wide."""
     lines = wrapped(title, width - 16, 11.5, "bold").count("\n") + 1 if title else 0
     return 16 + 20 * lines if title else 8
-
-
-def drawn(fig: Figure) -> Image.Image:
-    """Return a figure's pixels."""
-    canvas = FigureCanvasAgg(fig)
-    with matplotlib.rc_context(STYLE):
-        canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-
-
-def compressed(fig: Figure) -> tuple[str, bytes]:
-    """Draw a figure and return (mime type, bytes): PNG, or JPEG where that is heavy."""
-    picture = drawn(fig)
-    png = _saved(picture, "PNG", optimize=True)
-    if len(png) <= HEAVY:
-        return "image/png", png
-    for quality in (85, 75, 60, 45):
-        jpeg = _saved(picture, "JPEG", quality=quality, optimize=True)
-        if len(jpeg) <= HEAVY:
-            break
-    return "image/jpeg", jpeg
-
-
-def _saved(picture: Image.Image, kind: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def alt_text(alt: str | None, fig: Figure | None = None) -> str:
-    """Return what the picture says in words, or raise ValueError if nobody said it."""
-    if fig is not None:
-        alt = alt or fig.get_label() or fig.get_suptitle()
-    if not alt:
-        raise ValueError(
-            "title or alt is missing: say in one sentence what the picture shows, "
-            "for those who cannot see it"
-        )
-    return alt
-
-
-def bundle(mime: str, data: bytes, alt: str) -> dict:
-    """Return display()'s arguments for one picture with its words."""
-    return {
-        "obj": {mime: base64.b64encode(data).decode(), "text/plain": alt},
-        "metadata": {mime: {"alt": alt}},
-        "raw": True,
-    }
-
-
-def put(**arguments) -> None:
-    """Display one mime bundle."""
-    display(arguments.pop("obj"), **arguments)
-
-
-def figure(fig: Figure, alt: str | None = None) -> None:
-    """Display a matplotlib figure; `alt` defaults to its title.
-
-    Raises ValueError if there is neither.
-    """
-    alt = alt_text(alt, fig)
-    put(**bundle(*compressed(fig), alt))
-    if "matplotlib.pyplot" in sys.modules:  # else Jupyter would show it once more
-        sys.modules["matplotlib.pyplot"].close(fig)
-
-
-def shown(draw):
-    """Return the twin of a maker of figures that displays, and takes `alt` too."""
-
-    @functools.wraps(draw)
-    def twin(*args, alt: str | None = None, **kwargs) -> None:
-        figure(draw(*args, **kwargs), alt)
-
-    old = inspect.signature(draw)
-    new = inspect.Parameter("alt", inspect.Parameter.KEYWORD_ONLY, default=None)
-    twin.__signature__ = old.replace(
-        parameters=[*old.parameters.values(), new], return_annotation=None
-    )
-    twin.__name__ = draw.__name__.removeprefix("draw_")
-    return twin

@@ -75,7 +75,7 @@ def _html(head, body, right, title) -> str:
     caption = (f'<caption style="text-align:left;font-weight:bold;padding:4px">'
                f"{html.escape(title)}</caption>") if title else ""  # fmt: skip
     top = line(head, "th", "1px solid #8a94a0") if head else ""
-    rest = "\n".join(line(cells, "td", "1px solid #dde2e7") for cells in body)
+    rest = "\n".join(line(cells, "td", "1px solid #8884") for cells in body)
     return (f'<table style="border-collapse:collapse;margin:6px 0">{caption}'
             f"<thead>{top}</thead><tbody>{rest}</tbody></table>")  # fmt: skip
 

@@ -11,9 +11,14 @@ from IPython import get_ipython
 from IPython.display import display
 from PIL import Image
 
-from .grids import as_frames, enlarged, mosaic, pixels
-from .style import PALETTE, WIDTH, alt_text, bundle, compressed, drawn, put
+from course_utils.session import duration
 
+from .grids import as_frames, enlarged, mosaic, pixels
+from .output import alt_text, bundle, compressed, drawn, put
+from .style import PALETTE, PAPER, WIDTH
+
+# words on the card's paper: a theme's page may be white or black
+TROUBLE = f"color:#7a2a55;background:{PAPER};padding:3px 8px;border-radius:6px"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -44,7 +49,7 @@ def widget(draw: Callable, *, alt: str | None = None, **controls) -> None:
             mime, data = compressed(draw(**values()))
         except Exception as error:  # a wrong turn of the knob must be seen, not lost
             text = html.escape(f"{type(error).__name__}: {error}")
-            trouble.value = f'<span style="color:#7a2a55">{text}</span>'
+            trouble.value = f'<span style="{TROUBLE}">{text}</span>'
             return
         trouble.value, picture.format = "", mime.removeprefix("image/")
         picture.value = data
@@ -184,15 +189,7 @@ class Progress:
         bar = (f'<div style="display:flex;align-items:center;gap:12px;'
                f'font-variant-numeric:tabular-nums">'
                f'<div style="width:240px;height:8px;border-radius:4px;'
-               f'background:#dde2e7;overflow:hidden"><div style="width:{part:.1%};'
+               f'background:#8886;overflow:hidden"><div style="width:{part:.1%};'
                f'height:8px;background:{PALETTE[0]}"></div></div>'
                f"<span>{html.escape(text)}</span></div>")  # fmt: skip
         return {"text/html": bar, "text/plain": text}
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as a person would say them: 41 s, or 2 min 05 s."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -7,5 +7,5 @@ Importable without training anything; how each weight was trained is in recipes.
     unet        the UNets, what is trained, and its loss
     batches     pictures encoded, noise, steps and words: what the UNets learn from
     pipelines   the parts put together: ordinary pipelines of diffusers
-    rivals      the GAN, the VAE and the walks that lesson 08 compares
+    rivals      the GAN, the VAE and the samplers that lesson 08 compares
 """

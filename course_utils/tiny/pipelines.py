@@ -8,16 +8,22 @@ from course_utils.tiny.text import save_text
 
 
 def scheduler():
-    """DPM-Solver++(2M) on the schedule of the training."""
+    """DPM-Solver++(2M) on the schedule of the training.
+
+    Its config also says what it never asks itself: DDIM and DDPM, made from it, would
+    clip their x0 to [-1, 1], and latents are not bounded.
+    """
     from diffusers import DPMSolverMultistepScheduler
 
-    return DPMSolverMultistepScheduler(
+    plan = DPMSolverMultistepScheduler(
         beta_start=1e-4,
         beta_end=0.02,
         beta_schedule="linear",
         prediction_type="v_prediction",
         steps_offset=1,  # no difference here, but diffusers asks for it
     )
+    plan.register_to_config(clip_sample=False)
+    return plan
 
 
 def pipeline(trunk: nn.Module, net: nn.Module, tokenizer):

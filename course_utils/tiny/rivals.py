@@ -6,13 +6,13 @@ generator is the same network as the VAE's decoder, and its discriminator the VA
 encoder but for the last layer. Both start from a code z of Z numbers.
 """
 
-import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from course_utils import diffusion, models, schedules, toybox
@@ -24,8 +24,21 @@ from course_utils.tiny.worlds import SMALL
 
 Z = 32  # numbers of a code
 SEEDS, EACH = 3, 54  # what diffusion draws: so many seeds, so many pictures each
-WALKS = {"DDPM-1000": 1000, "DDIM-20": 20, "DPM++-10": 10}  # and their steps
 GUIDANCE = 3.0
+
+
+class Sampler(NamedTuple):
+    """A way to draw with a diffusion model: how many steps, and which."""
+
+    steps: int
+    step: Callable[[], diffusion.Step]  # made for each walk: DPM-Solver++ remembers
+
+
+SAMPLERS = {
+    "DDPM-1000": Sampler(1000, lambda: diffusion.ddpm_step),
+    "DDIM-20": Sampler(20, lambda: diffusion.ddim_step),
+    "DPM++-10": Sampler(10, solvers.DPMSolver),
+}
 
 
 def plain_scenes(n: int, seed: int, split: str = "test") -> list[toybox.Scene]:
@@ -99,31 +112,18 @@ def elbo_loss(model: nn.Module, x: Tensor, noise: Tensor) -> Tensor:
     return error.log() / 2 + kl.mean() / x[0].numel()
 
 
-@functools.cache
-def shipped_decoder(name: str) -> nn.Module:
+def shipped_decoder(name: str | Path) -> nn.Module:
     """What "tiny-gan" and "tiny-vae" draw with: codes (B, Z) -> latents, frozen."""
-    net = build_decoder()
-    net.load_state_dict(load_file(models.path(name) / "model.safetensors"))
-    return net.eval().requires_grad_(False)
+    return models.network(name, build_decoder)
 
 
-def timesteps_of(walk: str) -> list[int]:
-    """The steps that a walk of WALKS goes through, the clean end included."""
-    return [*diffusion.timesteps(1000, WALKS[walk], "trailing"), -1]
+def timesteps_of(sampler: str) -> list[int]:
+    """The steps t of one of SAMPLERS, from noisy to clean, the end -1 included."""
+    return [*diffusion.timesteps(1000, SAMPLERS[sampler].steps, "trailing"), -1]
 
 
-def sampler_of(walk: str) -> diffusion.Step:
-    """The step that a walk of WALKS takes; DPM++ remembers, so one for each walk."""
-    steps = {
-        "DDPM": diffusion.ddpm_step,
-        "DDIM": diffusion.ddim_step,
-        "DPM++": solvers.DPMSolver(),
-    }
-    return steps[walk.rpartition("-")[0]]
-
-
-def diffused(pipe, walk: str, seed: int, n: int, timesteps: list[int]) -> Tensor:
-    """Draw plain_scenes(n, seed) by a walk of WALKS, which goes through `timesteps`."""
+def sample_plain(pipe, sampler: str, seed: int, n: int, timesteps: list[int]) -> Tensor:
+    """Draw plain_scenes(n, seed) by one of SAMPLERS, (n, 3, 64, 64) in [-1, 1]."""
     captions = [scene.caption for scene in plain_scenes(n, seed)]
     generator = torch.Generator().manual_seed(seed)
     x_T = torch.stack([torch.randn(4, 16, 16, generator=generator) for _ in captions])
@@ -132,17 +132,18 @@ def diffused(pipe, walk: str, seed: int, n: int, timesteps: list[int]) -> Tensor
     for i in range(0, n, 20):
         network = guided(pipe, captions[i : i + 20], GUIDANCE)
         start, plan = x_T[i : i + 20].to(pipe.device), schedules.linear()
-        x0 = diffusion.sample(network, start, plan, step=sampler_of(walk), **options)
+        step = SAMPLERS[sampler].step()
+        x0 = diffusion.sample(network, start, plan, step=step, **options)
         images.append(decode(pipe.vae, x0).cpu())
     return torch.cat(images)
 
 
-def shipped_pictures(walk: str, folder: Path | None = None) -> Tensor:
-    """The shipped pictures of a walk, (SEEDS, n, 3, 64, 64) in [-1, 1].
+def shipped_sheet(sampler: str, folder: Path | None = None) -> Tensor:
+    """The shipped pictures of one of SAMPLERS, (SEEDS, n, 3, 64, 64) in [-1, 1].
 
     Picture (k, i) is of plain_scenes(n, k)[i].
     """
     folder = folder or models.path("trilemma")
     n = json.loads((folder / "config.json").read_text(encoding="utf-8"))["n"]
-    tiles = read_sheet(folder / f"{walk}.png", n)
+    tiles = read_sheet(folder / f"{sampler}.png", n)
     return tiles.unflatten(0, (SEEDS, -1))

@@ -1,10 +1,10 @@
 """What learns in the miniature Stable Diffusion, and from which loss.
 
 Latent diffusion (Rombach et al. 2022) that predicts v. Its text encoder already
-understands the captions (recipes/text.py): without that, colours come far later.
-Three more helps: features aligned with those of a network that reads pictures (REPA, Yu
-et al. 2024), steps drawn as often as they count, and Muon (training/muon.py). What two
-of them buy, lesson 09 measures (recipes/ablations.py).
+understands the captions (recipes/text_encoder.py): without that, colours come far
+later. Three more things help: features aligned with those of an encoder that reads
+pictures (REPA, Yu et al. 2024), steps drawn as often as they count, and Muon
+(training/muon.py). What two of them buy, lesson 09 measures (recipes/ablations.py).
 """
 
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from course_utils import diffusion, schedules
 from course_utils.training.speed import half_is_faster
+
+SCHEDULE = schedules.linear()
+SIDE = 32  # of the pictures that the pixel model draws
 
 
 def build_unet() -> nn.Module:
@@ -42,9 +45,6 @@ def build_unet() -> nn.Module:
     return unet
 
 
-SIDE = 32  # of the pictures that the pixel model draws
-
-
 def build_pixel_unet() -> nn.Module:
     """A UNet2DConditionModel for (3, 32, 32), with fresh weights; words at 8x8, 4x4."""
     from diffusers import UNet2DConditionModel
@@ -67,35 +67,49 @@ def build_pixel_unet() -> nn.Module:
     return unet
 
 
+class Tap:
+    """What a layer inside diffusers' UNet gave, which returns its last layer only."""
+
+    def __init__(self, layer: nn.Module):
+        """Listen to `layer`, which returns a tuple."""
+        self.given: Tensor | None = None
+        layer.register_forward_hook(self._keep)
+
+    def _keep(self, layer: nn.Module, inputs: tuple, output: tuple) -> None:
+        self.given = output[0]
+
+    def take(self) -> Tensor:
+        """Return it once: what an earlier call gave is never read for this one's."""
+        given, self.given = self.given, None
+        return given
+
+
 class Trunk(nn.Module):
     """What is trained: the UNet, the text encoder, and a head that is thrown away."""
 
     def __init__(
         self, unet: nn.Module, encoder: nn.Module | None, channels: int, floor: int = 1
     ):
-        """Align the UNet's `floor`, where it is 8x8, with the eye's maps of `channels`.
+        """Align the UNet's `floor`, where it is 8x8, with maps of so many `channels`.
 
-        Without an encoder the model is told vectors of words, not tokens.
+        Without a text encoder the model is told vectors of words, not tokens.
         """
         super().__init__()
-        self.unet, self.text, self.inside = unet, encoder, None
+        self.unet, self.text = unet, encoder
         block = unet.down_blocks[floor].attentions[0]
         layers = nn.Conv2d(block.in_channels, 256, 1), nn.Conv2d(256, channels, 1)
         self.head = nn.Sequential(layers[0], nn.SiLU(), layers[1])
-        block.register_forward_hook(self._keep)
-
-    def _keep(self, module: nn.Module, inputs: tuple, output: tuple) -> None:
-        self.inside = output[0]  # (B, 96, 8, 8), on the way down
+        self.inside = Tap(block)  # (B, 96, 8, 8), on the way down
 
     def forward(self, x_t: Tensor, t: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict v, of the shape of x_t, and what the eye sees (B, channels, 8, 8).
+        """Predict v, of the shape of x_t, and the encoder's maps (B, channels, 8, 8).
 
         words: tokens (B, length), or with no encoder of its own (B, length, 128).
         """
         if self.text is not None:
             words = self.text(words).last_hidden_state
         v = self.unet(x_t, t, words).sample[:, : x_t.shape[1]]
-        return v, self.head(self.inside)
+        return v, self.head(self.inside.take())
 
 
 def step_weights(schedule: schedules.Schedule) -> Tensor:
@@ -106,6 +120,9 @@ def step_weights(schedule: schedules.Schedule) -> Tensor:
     with a floor of 0.1 a short training hardly learns to listen.
     """
     return schedule.snr.clamp(max=5) / (schedule.snr + 1) + 0.5
+
+
+MEAN_WEIGHT = step_weights(SCHEDULE).mean().item()
 
 
 def draw_steps(n: int, weights: Tensor, generator: torch.Generator) -> Tensor:
@@ -123,21 +140,17 @@ def trunk_loss(
     noise: Tensor,
     t: Tensor,
     words: Tensor,
-    seen: Tensor,
+    maps: Tensor,
     align: float = 0.5,
 ) -> Tensor:
-    """The error of v, and `align` times 1 - cosine between our features and `seen`.
+    """The error of v, and `align` times 1 - cosine between our features and `maps`.
 
     x0, noise (B, C, H, W); t (B,), from draw_steps, so that the weight is in it;
-    words as the model wants them; seen (B, channels, 8, 8).
+    words as the model wants them; maps (B, channels, 8, 8), of the alignment encoder.
     """
     x_t = diffusion.add_noise(x0, noise, t, SCHEDULE)
     with torch.autocast(x0.device.type, torch.bfloat16, half_is_faster(x0.device)):
         v, features = model(x_t, t, words)
     denoising = F.mse_loss(v.float(), diffusion.velocity(x0, noise, t, SCHEDULE))
-    alignment = F.cosine_similarity(features.float(), seen.float(), dim=1).mean()
+    alignment = F.cosine_similarity(features.float(), maps.float(), dim=1).mean()
     return MEAN_WEIGHT * denoising + align * (1 - alignment)
-
-
-SCHEDULE = schedules.linear()
-MEAN_WEIGHT = step_weights(SCHEDULE).mean().item()

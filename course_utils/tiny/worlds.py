@@ -59,7 +59,7 @@ def numpy_rng(generator: torch.Generator) -> np.random.Generator:
 def album(
     world: World, chapter: int, n: int = 1024
 ) -> tuple[list[toybox.Scene], Tensor]:
-    """The n scenes and pictures (n, 3, 64, 64) of a chapter of a training.
+    """The n scenes and pictures (n, 3, 64, 64) of a `training.chapter`.
 
     Drawn at once, which is twice as fast as in small batches; each chapter anew.
     """
@@ -79,7 +79,7 @@ def captions(scenes: list[toybox.Scene], rng: np.random.Generator) -> list[str]:
     ]
 
 
-def worn(images: Tensor, generator: torch.Generator) -> Tensor:
+def degraded(images: Tensor, generator: torch.Generator) -> Tensor:
     """Pictures (B, C, H, W) a little blurred, brighter or darker, and noisy.
 
     So that a reader also reads what generators draw, and what a VAE has squeezed. A

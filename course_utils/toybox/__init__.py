@@ -8,15 +8,14 @@
 
 Its modules, each knowing only those before it: palette (colours), attributes (what can
 be), words and parsing (captions), scene (what there is), sampling (random scenes),
-edits (instructions), compare (is it what was asked for?), sdf, shapes, grounds and draw
-(pictures), annotations (masks, edges and all else that is known of them), export
-(folders of pictures).
+edits and random_edits (instructions), compare (is it what was asked for?), sdf, shapes,
+grounds and draw (pictures), annotations and skeleton (masks, edges, points and all else
+that is known of them), export (folders of pictures).
 """
 
 from course_utils.toybox.annotations import (
     depth,
     edges,
-    keypoints,
     masks,
     scribbles,
     segmentation,
@@ -30,7 +29,7 @@ from course_utils.toybox.attributes import (
     SHAPES,
     relation_of,
 )
-from course_utils.toybox.compare import graded
+from course_utils.toybox.compare import graded, said_of
 from course_utils.toybox.draw import render
 from course_utils.toybox.edits import (
     VOCABULARY,
@@ -38,13 +37,14 @@ from course_utils.toybox.edits import (
     apply,
     instruct,
     parse_edit,
-    random_edit,
 )
-from course_utils.toybox.export import export
+from course_utils.toybox.export import export, export_pictures
 from course_utils.toybox.palette import ALLOWED, COLOURS, GROUNDS
 from course_utils.toybox.parsing import parse
+from course_utils.toybox.random_edits import random_edit
 from course_utils.toybox.sampling import imagine, sample
-from course_utils.toybox.scene import Scene, Thing, describe
+from course_utils.toybox.scene import Scene, Thing, check_scenes, describe
+from course_utils.toybox.skeleton import keypoints, poses
 from course_utils.toybox.words import leave_out, say
 
 __all__ = [
@@ -62,10 +62,12 @@ __all__ = [
     "Scene",
     "Thing",
     "apply",
+    "check_scenes",
     "depth",
     "describe",
     "edges",
     "export",
+    "export_pictures",
     "graded",
     "imagine",
     "instruct",
@@ -74,9 +76,11 @@ __all__ = [
     "masks",
     "parse",
     "parse_edit",
+    "poses",
     "random_edit",
     "relation_of",
     "render",
+    "said_of",
     "sample",
     "say",
     "scribbles",

@@ -1,4 +1,4 @@
-"""What is known of a picture: masks, edges, scribbles, segments, depth, keypoints."""
+"""What is known of a picture: masks, edges, scribbles, segments, depth."""
 
 import math
 from collections.abc import Sequence
@@ -6,66 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from course_utils.images import check_whole
 from course_utils.toybox.attributes import ATTRIBUTES
 from course_utils.toybox.draw import Windows, cover, windows
 from course_utils.toybox.scene import Scene
-from course_utils.toybox.shapes import hand
-
-# centre, top, left, right, left foot, right foot of each toy; a doll's hands move
-KEYPOINTS = {
-    "circle": [(0, 0), (0, -0.9), (-0.9, 0), (0.9, 0), (-0.62, 0.62), (0.62, 0.62)],
-    "square": [(0, 0), (0, -0.8), (-0.8, 0), (0.8, 0), (-0.72, 0.72), (0.72, 0.72)],
-    "triangle": [
-        (0, 0.2),
-        (0, -0.8),
-        (-0.5, 0.1),
-        (0.5, 0.1),
-        (-0.85, 0.7),
-        (0.85, 0.7),
-    ],
-    "star": [
-        (0, 0),
-        (0, -0.85),
-        (-0.87, -0.2),
-        (0.87, -0.2),
-        (-0.53, 0.8),
-        (0.53, 0.8),
-    ],
-    "heart": [(0, 0), (0, -0.6), (-0.9, -0.3), (0.9, -0.3), (-0.2, 0.6), (0.2, 0.6)],
-    "cross": [(0, 0), (0, -0.9), (-0.9, 0), (0.9, 0), (-0.3, 0.85), (0.3, 0.85)],
-    "ring": [(0, -0.64), (0, -0.9), (-0.9, 0), (0.9, 0), (-0.62, 0.62), (0.62, 0.62)],
-    "diamond": [(0, 0), (0, -0.9), (-0.6, 0), (0.6, 0), (-0.1, 0.75), (0.1, 0.75)],
-    "cat": [(0, 0.3), (0, -0.4), (-0.8, -0.85), (0.8, -0.85), (-0.6, 0.7), (0.6, 0.7)],
-    "bunny": [(0, 0.5), (0, 0), (-0.38, -0.9), (0.38, -0.9), (-0.4, 0.8), (0.4, 0.8)],
-    "fish": [(-0.2, 0), (0, -0.7), (-0.9, 0), (0.75, 0), (-0.4, 0.45), (0.85, 0.5)],
-    "duck": [
-        (0.1, 0.4),
-        (-0.36, -0.8),
-        (-0.9, -0.32),
-        (0.9, 0),
-        (-0.3, 0.7),
-        (0.5, 0.75),
-    ],
-    "car": [(0, 0.2), (0, -0.6), (-0.9, 0.2), (0.9, 0.2), (-0.5, 0.8), (0.54, 0.8)],
-    "boat": [
-        (0, 0.6),
-        (-0.03, -0.85),
-        (-0.85, 0.4),
-        (0.85, 0.4),
-        (-0.5, 0.8),
-        (0.5, 0.8),
-    ],
-    "house": [
-        (0, 0.4),
-        (0, -0.85),
-        (-0.85, -0.1),
-        (0.85, -0.1),
-        (-0.6, 0.9),
-        (0.6, 0.9),
-    ],
-    "tree": [(0, 0), (0, -0.9), (-0.85, 0), (0.85, 0), (-0.1, 0.9), (0.1, 0.9)],
-    "doll": [(0, 0.2), (0, -0.9), (-0.8, 0), (0.8, 0), (-0.35, 0.85), (0.35, 0.85)],
-}
 
 
 def _spread(drawn: Windows, values: Tensor, fill: float, size: int) -> Tensor:
@@ -114,6 +58,7 @@ def scribbles(
     scenes: Sequence[Scene], size: int = 64, device: str = "cpu", seed: int = 0
 ) -> Tensor:
     """Outlines as a shaky hand draws them: (B, 1, size, size) in 0..1."""
+    check_whole(seed, "seed", 0)
     drawn = windows(scenes, size, device)
     generator = torch.Generator().manual_seed(seed)
     waves = torch.rand(len(drawn.scene), 3, 2, generator=generator).to(device)
@@ -145,29 +90,3 @@ def depth(scenes: Sequence[Scene], size: int = 64, device: str = "cpu") -> Tenso
     count = torch.tensor([len(s.things) for s in scenes], device=device)
     steps = (seen * order).amax(1, keepdim=True)  # (B, 1, S, S)
     return steps / count[:, None, None, None]
-
-
-def keypoints(scenes: Sequence[Scene], size: int = 64, device: str = "cpu") -> Tensor:
-    """Six points of each thing as (x, y) pixels: (B, things, 6, 2).
-
-    In the order centre, top, left, right, left foot, right foot (of a doll, left and
-    right are its hands); nan where there is no thing.
-    """
-    most = max(len(s.things) for s in scenes)
-    points = torch.full((len(scenes), most, 6, 2), math.nan, device=device)
-    for b, scene in enumerate(scenes):
-        for k, thing in enumerate(scene.things):
-            points[b, k] = torch.tensor(_keypoints(thing), device=device) * size
-    return points
-
-
-def _keypoints(thing) -> list[tuple[float, float]]:
-    local = list(KEYPOINTS[thing.toy])
-    if thing.toy == "doll":
-        angles = torch.tensor(thing.pose) * (math.pi / 180)
-        local[2:4] = [
-            tuple(map(float, hand(s, a))) for s, a in zip((-1, 1), angles, strict=True)
-        ]
-    turn, half, (cx, cy) = math.radians(thing.turn), thing.width / 2, thing.centre
-    cos, sin = math.cos(turn) * half, math.sin(turn) * half
-    return [(cx + x * cos - y * sin, cy + x * sin + y * cos) for x, y in local]

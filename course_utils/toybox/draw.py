@@ -11,9 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from course_utils.images import check_whole
 from course_utils.toybox import grounds
 from course_utils.toybox.palette import COLOURS, CREAM, GROUNDS, INK
-from course_utils.toybox.scene import Scene
+from course_utils.toybox.scene import Scene, check_scenes
 from course_utils.toybox.shapes import DOTS_BETWEEN, TOYS
 
 LINE, RIM = (
@@ -36,10 +37,8 @@ class Windows(NamedTuple):
 
 def windows(scenes: Sequence[Scene], size: int, device: str = "cpu") -> Windows:
     """Draw every thing of the scenes, sorted by toy."""
-    if size < 8:
-        raise ValueError(f"size={size}: a picture needs at least 8 pixels")
-    if not scenes:
-        raise ValueError("scenes is empty: give at least one Scene")
+    check_scenes(scenes)
+    check_whole(size, "size", 8)
     entries = [(t, b, k) for b, s in enumerate(scenes) for k, t in enumerate(s.things)]
     entries.sort(key=lambda entry: _TOYS.index(entry[0].toy))
     things = [entry[0] for entry in entries]

@@ -1,7 +1,6 @@
 """Changes to a scene, and the instructions that ask for them.
 
 apply(scene, "make the cat blue")             # a new Scene
-edit = random_edit(scene, rng)                # one that suits the scene
 parse_edit(instruct(edit)) == edit            # words and edits are one to one
 """
 
@@ -11,17 +10,14 @@ import re
 import numpy as np
 
 from course_utils.toybox.attributes import (
-    ATTRIBUTES,
     FACES,
     HELD_OUT,
-    PAIRS,
-    TRIPLES,
+    check_look,
     known,
 )
 from course_utils.toybox.palette import ALLOWED
 from course_utils.toybox.parsing import CAPTION_WORDS, Reading, tokens
-from course_utils.toybox.sampling import sample
-from course_utils.toybox.scene import Scene, Thing
+from course_utils.toybox.scene import Scene, Thing, check_scene
 from course_utils.toybox.words import article, say
 
 FORMS = {
@@ -57,12 +53,28 @@ class Edit:
 
     def __post_init__(self):
         """Refuse what no edit can do."""
-        if self.attribute not in FORMS:
-            raise ValueError(
-                f"attribute={self.attribute!r} cannot be edited; {', '.join(FORMS)} can"
-            )
-        if isinstance(self.value, str):
+        check_editable(self.attribute)
+        check_look(self.target, "target")
+        if self.target and "toy" not in self.target:
+            raise ValueError(f"target={self.target} must say which toy to change")
+        if self.attribute == "add":
+            check_look(self.value, "value")
+            if "toy" not in self.value:
+                raise ValueError(f"value={self.value} must say which toy to add")
+        elif self.attribute != "remove":
             known(self.attribute, self.value)
+        elif self.value is not None:
+            raise ValueError(
+                f"value={self.value!r}: to remove a toy, name it in target"
+            )
+
+
+def check_editable(attribute: object) -> None:
+    """Refuse what is no kind of edit."""
+    if attribute not in list(FORMS):
+        raise ValueError(
+            f"attribute={attribute!r} cannot be edited; {', '.join(FORMS)} can"
+        )
 
 
 def _named(target: dict) -> str:
@@ -76,6 +88,8 @@ def _named(target: dict) -> str:
 
 def instruct(edit: Edit, rng: np.random.Generator | None = None) -> str:
     """The edit in words; with `rng` the wording varies. `parse_edit` is the inverse."""
+    if not isinstance(edit, Edit):
+        raise ValueError(f"edit must be an Edit, not {edit!r}")
     forms = FORMS[edit.attribute]
     form = forms[0 if rng is None else int(rng.random() * len(forms))]
     value = edit.value
@@ -88,6 +102,8 @@ def instruct(edit: Edit, rng: np.random.Generator | None = None) -> str:
 
 def parse_edit(instruction: str) -> Edit:
     """The edit that an instruction asks for; ValueError if it cannot be understood."""
+    if not isinstance(instruction, str):
+        raise ValueError(f"instruction must be a text, one str, not {instruction!r}")
     text = instruction.lower().strip(" .!")
     patterns = (
         (r"(?:turn|replace) (.+) (?:into|with) (.+)", "toy"),
@@ -117,9 +133,9 @@ def parse_edit(instruction: str) -> Edit:
 def _understood(instruction: str, kind: str | None, *parts: str) -> Edit:
     first, last = Reading(tokens(parts[0])), Reading(tokens(parts[-1]))
     if kind == "ground":
-        ground = last.ground or Reading(tokens(parts[-1] + " ground")).ground
-        if ground:
-            return Edit("ground", ground)
+        whole = last.whole or Reading(tokens(parts[-1] + " ground")).whole
+        if "ground" in whole:
+            return Edit("ground", whole["ground"])
     elif kind == "add" and len(first.things) == 1 and not first.left_over:
         return Edit("add", first.things[0])
     elif kind == "remove":
@@ -159,7 +175,10 @@ def apply(scene: Scene, edit: Edit | str) -> Scene:
 
     All that is not asked for stays, to the pixel. ValueError where it does not fit.
     """
+    check_scene(scene)
     edit = parse_edit(edit) if isinstance(edit, str) else edit
+    if not isinstance(edit, Edit):
+        raise ValueError(f"edit must be an Edit or an instruction, not {edit!r}")
     if edit.attribute == "ground":
         return dataclasses.replace(scene, ground=edit.value)
     things = list(scene.things)
@@ -185,54 +204,3 @@ def _new(scene: Scene, look: dict) -> Thing:
     if colour not in ALLOWED[scene.ground]:
         colour = ALLOWED[scene.ground][0]
     return Thing(**({"colour": colour, "size": "small", "place": "middle"} | look))
-
-
-def random_edit(
-    scene: Scene, rng: np.random.Generator, attribute: str | None = None
-) -> Edit:
-    """An edit that changes the scene, keeps its split's colours, and all toys apart."""
-    kinds = list(FORMS) if attribute is None else [attribute]
-    for _ in range(500):
-        kind = kinds[int(rng.random() * len(kinds))]
-        edit = _propose(scene, kind, rng)
-        if edit is not None and _suits(scene, edit):
-            return edit
-    raise ValueError(
-        f"random_edit found no edit of {attribute!r} for {scene.caption!r}"
-    )
-
-
-def _propose(scene: Scene, kind: str, rng: np.random.Generator) -> Edit | None:
-    thing = scene.things[int(rng.random() * len(scene.things))]
-    target = {} if len(scene.things) == 1 else {"toy": thing.toy}
-    if sum(t.toy == thing.toy for t in scene.things) > 1:
-        target["place"] = thing.place
-    if kind == "remove":
-        return Edit("remove", None, target)
-    if kind == "add":
-        new = sample(rng, things=1, ground=scene.ground).things[0]
-        names = ("size", "pattern", "colour", "toy", "mood", "place")
-        look = {name: getattr(new, name) for name in names}
-        return Edit("add", {name: value for name, value in look.items() if value})
-    if kind == "mood" and thing.toy not in FACES:
-        return None
-    values = ATTRIBUTES[kind]
-    value = values[int(rng.random() * len(values))]
-    return Edit(kind, value, {} if kind == "ground" else target)
-
-
-def _suits(scene: Scene, edit: Edit) -> bool:
-    try:
-        after = apply(scene, edit)
-    except ValueError:
-        return False
-    cells = tuple(t.cell for t in after.things)
-    kinds = [t.toy for t in after.things]
-    before = [t.toy for t in scene.things]
-    return (
-        after.attributes != scene.attributes
-        and all(t.colour in ALLOWED[after.ground] for t in after.things)
-        and (scene.split == "unseen" or after.split != "unseen")
-        and (len(cells) == 1 or cells in PAIRS + TRIPLES)
-        and (len(set(kinds)) == len(kinds) or len(set(before)) < len(before))
-    )

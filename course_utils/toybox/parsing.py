@@ -7,7 +7,14 @@ before them.
 import difflib
 import re
 
-from course_utils.toybox.attributes import ATTRIBUTES, OF_A_THING, PLACES, relation_of
+from course_utils.toybox.attributes import (
+    ATTRIBUTES,
+    OF_A_THING,
+    PLACES,
+    check_mood,
+    check_places,
+    relation_of,
+)
 from course_utils.toybox.palette import SETTINGS, TONES
 from course_utils.toybox.words import ADJECTIVES, AFTER, NUMBERS, SYNONYMS
 
@@ -23,6 +30,8 @@ CAPTION_WORDS = sorted(
 
 def tokens(text: str) -> list[str]:
     """The words of a text, checked against the vocabulary."""
+    if not isinstance(text, str):
+        raise ValueError(f"a caption is a text, one str, not {text!r}")
     words = re.findall(r"[^\s,.!]+", text.lower())
     for word in words:
         if word not in CAPTION_WORDS:
@@ -37,12 +46,17 @@ def tokens(text: str) -> list[str]:
 
 
 class Reading:
-    """What a list of words says: things, ground, relation, and adjectives left over."""
+    """What a list of words says.
+
+    things     attributes of each toy, in the order of the words
+    whole      ground and relation, where they are said
+    left_over  adjectives and places that no toy has taken
+    """
 
     def __init__(self, words: list[str]):
         """Read all the words; ValueError where they contradict each other."""
-        self.things, self.group, self.ground = [], [], None
-        self.relation, self.left_over, self.number = None, {}, 1
+        self.things, self.whole, self.left_over = [], {}, {}
+        self.group, self.number = [], 1  # the latest toys; how many come next
         while words:
             words = words[self._step(words) :]
 
@@ -50,9 +64,9 @@ class Reading:
         """Take the first words in; how many were used."""
         word, after = words[0], words[1:2]
         if word in ("above", "below"):
-            self._set(self.__dict__, "relation", word)
+            _set(self.whole, "relation", word)
         elif word in ("left", "right") and after == ["of"]:
-            self._set(self.__dict__, "relation", f"{word} of")
+            _set(self.whole, "relation", f"{word} of")
         elif word in PLACE_WORDS:
             two = word in ("top", "bottom") and after and after[0] in ("left", "right")
             self._place(" ".join(words[: 1 + bool(two)]))
@@ -61,23 +75,18 @@ class Reading:
             self.number = NUMBERS[word]
         elif word in AFTER:
             for thing in self.group or [self.left_over]:
-                self._set(thing, "pattern", AFTER[word])
+                _set(thing, "pattern", AFTER[word])
         elif word in SETTINGS:
-            self._set(self.__dict__, "ground", word)
+            _set(self.whole, "ground", word)
         elif word in TONES or word == "fading":
-            self._set(self.left_over, "style" if word == "fading" else "tone", word)
+            _set(self.left_over, "style" if word == "fading" else "tone", word)
         elif word in ("ground", "background"):
             self._tone()
         elif MEANING.get(word) == "toy":
             self._toy(word)
         elif word not in FILLERS:
-            self._set(self.left_over, MEANING[word], word)
+            _set(self.left_over, MEANING[word], word)
         return 1
-
-    def _set(self, where: dict, name: str, value: str) -> None:
-        if where.get(name) not in (None, value):
-            raise ValueError(f"two values for one {name}: {where[name]} and {value}")
-        where[name] = value
 
     def _toy(self, toy: str) -> None:
         if {"tone", "style"} & set(self.left_over):
@@ -102,23 +111,31 @@ class Reading:
                 f"no such ground: {' '.join(filter(None, words))}; "
                 f"there are {', '.join(ATTRIBUTES['ground'])}"
             )
-        self._set(self.__dict__, "ground", ground)
+        _set(self.whole, "ground", ground)
 
     def _place(self, place: str) -> None:
         free = [thing for thing in self.group if "place" not in thing]
         if not self.group:
-            self._set(self.left_over, "place", place)
+            _set(self.left_over, "place", place)
         elif not free:
             raise ValueError(f"two places for one {self.group[0]['toy']}: and {place}")
         else:
             free[0]["place"] = place
 
 
+def _set(said: dict, name: str, value: str) -> None:
+    """Note a value; ValueError if there is another already."""
+    if said.get(name) not in (None, value):
+        raise ValueError(f"two values for one {name}: {said[name]} and {value}")
+    said[name] = value
+
+
 def parse(caption: str) -> dict:
     """What a caption says, as attributes in the form of `Scene.attributes`.
 
     What is not said is None in a list, or missing altogether. Things whose places are
-    all known come in reading order. ValueError for unknown words and contradictions.
+    all known come in reading order. ValueError for unknown words, for contradictions,
+    and for what no scene can be: a happy car, two toys at one place.
     """
     reading = Reading(tokens(caption))
     if not 1 <= len(reading.things) <= 3 or reading.left_over:
@@ -128,12 +145,15 @@ def parse(caption: str) -> dict:
             + (f" and says {left!r} of nothing" if left else "")
             + "; name one to three toys, each after its adjectives"
         )
-    things, relation = _in_order(reading.things, reading.relation)
+    for thing in reading.things:
+        check_mood(thing["toy"], thing.get("mood"))
+    check_places([thing.get("place") for thing in reading.things])
+    things, relation = _in_order(reading.things, reading.whole.get("relation"))
     said = {name: [thing.get(name) for thing in things] for name in OF_A_THING}
     said = {name: values for name, values in said.items() if any(values)}
     said["count"] = len(things)
-    if reading.ground:
-        said["ground"] = reading.ground
+    if "ground" in reading.whole:
+        said["ground"] = reading.whole["ground"]
     return said | ({"relation": relation} if relation else {})
 
 

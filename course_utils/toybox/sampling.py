@@ -12,7 +12,9 @@ from course_utils.toybox.attributes import (
     PLACES,
     ROOM,
     TRIPLES,
+    check_rng,
     known,
+    relation_of,
 )
 from course_utils.toybox.parsing import parse
 from course_utils.toybox.scene import Scene, Thing
@@ -27,16 +29,14 @@ def sample(
     """A random scene of a split.
 
     `things` fixes their number; `toy="cat"` or `colour=["red", "blue"]` narrows an
-    attribute, for every thing. Train, test and unseen share no caption; in unseen, at
-    least one toy has the colour that the other two never show it in.
+    attribute, for every thing, and `relation="above"` makes it two. Train, test and
+    unseen share no caption; in unseen, at least one toy has the colour that the other
+    two never show it in.
     """
+    check_rng(rng)
     if split not in ("train", "test", "unseen"):
         raise ValueError(f"split={split!r} is not one of: train, test, unseen")
-    options = {name: list(values) for name, values in ATTRIBUTES.items()}
-    for name, chosen in choices.items():
-        chosen = [chosen] if isinstance(chosen, str) else list(chosen)
-        options[name] = [known(name, value) for value in chosen]
-    options["count"] = options["count"] if things is None else [known("count", things)]
+    options = _options(things, choices)
     for _ in range(2000):
         scene = _draw(rng, options, hold_out=split != "unseen")
         if scene is not None and scene.split == split:
@@ -45,6 +45,35 @@ def sample(
         f"sample found no scene with {choices or things} in split={split!r}: the "
         "colour may be held out for the toy or vanish into the ground; widen the choice"
     )
+
+
+def _options(things: int | None, choices: dict) -> dict[str, list]:
+    """The values that each attribute may take; those of relation only if chosen."""
+    options = {name: list(values) for name, values in ATTRIBUTES.items()}
+    del options["relation"]
+    for name, chosen in choices.items():
+        chosen = [chosen] if isinstance(chosen, str | int) else chosen
+        if not isinstance(chosen, list | tuple) or not chosen:
+            raise ValueError(
+                f"{name}={chosen!r} leaves no choice: name one value, or a list of "
+                "some; leave it out to allow all"
+            )
+        options[name] = [known(name, value) for value in chosen]
+    if things is not None and "count" in choices:
+        raise ValueError("things and count are the same: give one of them")
+    if "relation" in options and things is None and "count" not in choices:
+        things = 2
+    options["count"] = options["count"] if things is None else [known("count", things)]
+    if "relation" in options and options["count"] != [2]:
+        raise ValueError(
+            f"relation={choices['relation']!r} is of two toys: things must be 2"
+        )
+    if "mood" in choices and not set(options["toy"]) & set(FACES):
+        raise ValueError(
+            f"mood={choices['mood']!r}: none of the toys {options['toy']} has a face; "
+            f"these have one: {', '.join(FACES)}"
+        )
+    return options
 
 
 def _draw(rng: np.random.Generator, options: dict, hold_out: bool) -> Scene | None:
@@ -57,6 +86,8 @@ def _draw(rng: np.random.Generator, options: dict, hold_out: bool) -> Scene | No
     toys = list(options["toy"])
     spots = {1: [(c,) for c in range(9)], 2: PAIRS, 3: TRIPLES}[count]
     spots = [s for s in spots if all(PLACES[c] in options["place"] for c in s)]
+    if "relation" in options:
+        spots = [s for s in spots if relation_of(list(s)) in options["relation"]]
     things = []
     for cell in _pick(rng, spots) if spots else ():
         if not (equal and things):
@@ -101,6 +132,7 @@ def imagine(caption: str, rng: np.random.Generator) -> Scene:
 
     ValueError where the caption cannot be read, or leaves its toys no room.
     """
+    check_rng(rng)
     said = parse(caption)
     cells = {1: [(c,) for c in range(9)], 2: PAIRS, 3: TRIPLES}[said["count"]]
     spots = [[PLACES[c] for c in spot] for spot in cells]

@@ -4,6 +4,7 @@ A `Scene` is one, two or three `Thing`s on a ground. Everything that a caption c
 is an attribute; `shift`, `scale`, `turn` and `pose` are what a caption leaves open.
 """
 
+import math
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from course_utils.toybox.attributes import (
     OF_A_THING,
     PLACES,
     WIDTH,
+    check_mood,
+    check_places,
     known,
     relation_of,
 )
@@ -28,7 +31,9 @@ from course_utils.toybox.words import leave_out, say
 class Thing:
     """One toy. Lengths are in picture widths, angles in degrees clockwise.
 
-    `pose` is how far a doll raises its left and right arm: 0 points sideways, 90 up.
+    `shift` keeps the toy's centre in the picture; `scale` is above 0 and at most 2;
+    `pose` is how far a doll raises its left and right arm, from -90, down, over 0,
+    sideways, to 90, up. Anything else is a ValueError.
     """
 
     toy: str
@@ -43,17 +48,36 @@ class Thing:
     pose: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self):
-        """Refuse unknown attributes; give faces a mood."""
+        """Refuse unknown attributes and impossible numbers; give faces a mood."""
         if self.toy in FACES and self.mood is None:
             object.__setattr__(self, "mood", "happy")
-        if self.mood is not None and self.toy not in FACES:
-            raise ValueError(
-                f"mood={self.mood!r}: a {self.toy} has no face; "
-                f"these have one: {', '.join(FACES)}"
-            )
         for name, value in self.attributes.items():
-            if value not in ATTRIBUTES[name] and value is not None:
+            if value not in ATTRIBUTES[name] and (name, value) != ("mood", None):
                 known(name, value)
+        check_mood(self.toy, self.mood)
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        """Refuse what no picture can show."""
+        for name in ("shift", "pose"):
+            pair = getattr(self, name)
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise ValueError(f"{name}={pair!r} must be two numbers")
+        for number in (self.scale, self.turn, *self.shift, *self.pose):
+            if not isinstance(number, float | int) or not math.isfinite(number):
+                raise ValueError(
+                    f"{number!r}: scale, turn, shift and pose must be finite numbers"
+                )
+        if not 0 < self.scale <= 2:
+            raise ValueError(f"scale={self.scale} must be above 0 and at most 2")
+        if not -90 <= min(self.pose) <= max(self.pose) <= 90:
+            raise ValueError(f"pose={self.pose} must lie in -90..90 degrees")
+        x, y = self.centre
+        if not 0 <= x <= 1 or not 0 <= y <= 1:
+            raise ValueError(
+                f"shift={self.shift} puts the {self.toy} at the {self.place} out of "
+                "the picture: a shift is a share of the picture's width, such as 0.02"
+            )
 
     @property
     def attributes(self) -> dict[str, str | None]:
@@ -87,9 +111,18 @@ class Scene:
 
     def __post_init__(self):
         """Refuse an empty or crowded scene and unknown grounds."""
-        object.__setattr__(self, "things", list(self.things))
-        if not 1 <= len(self.things) <= 3:
-            raise ValueError(f"things: a scene has 1, 2 or 3, not {len(self.things)}")
+        things = self.things
+        if not isinstance(things, list | tuple) or any(
+            not isinstance(thing, Thing) for thing in things
+        ):
+            raise ValueError(
+                "things must be a list of Thing, such as [Thing('cat', 'red')], not "
+                f"{things!r}"
+            )
+        object.__setattr__(self, "things", list(things))
+        if not 1 <= len(things) <= 3:
+            raise ValueError(f"things: a scene has 1, 2 or 3, not {len(things)}")
+        check_places([thing.place for thing in things])
         known("ground", self.ground)
 
     @cached_property
@@ -119,10 +152,37 @@ class Scene:
         return "test" if zlib.crc32(self.caption.encode()) % 8 == 0 else "train"
 
 
+def check_scenes(scenes: object, name: str = "scenes") -> None:
+    """Refuse anything but a list of one Scene or more."""
+    wrong = [scenes]
+    if isinstance(scenes, list | tuple):
+        wrong = [scene for scene in scenes if not isinstance(scene, Scene)]
+    if wrong:
+        raise ValueError(
+            f"{name} must be a list of Scene, such as [toybox.sample(rng)]; this is, "
+            f"or has in it, {_kind(wrong[0])}"
+        )
+    if not scenes:
+        raise ValueError(f"{name} is empty: give at least one Scene")
+
+
+def check_scene(scene: object) -> None:
+    """Refuse anything but one Scene."""
+    if not isinstance(scene, Scene):
+        raise ValueError(
+            f"scene must be one Scene, such as toybox.sample(rng), not {_kind(scene)}"
+        )
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
 def describe(scene: Scene, rng: np.random.Generator, keep: float = 0.75) -> str:
     """The scene in varied wording, attributes left out at random.
 
     keep is about the share of them that stays: the lower, the shorter the caption.
     `parse` gives back exactly what it says.
     """
+    check_scene(scene)
     return say(leave_out(scene.attributes, rng, keep), rng)

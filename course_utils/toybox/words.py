@@ -5,10 +5,17 @@ ground.
 """
 
 import re
+from numbers import Real
 
 import numpy as np
 
-from course_utils.toybox.attributes import ATTRIBUTES, OF_A_THING
+from course_utils.toybox.attributes import (
+    ATTRIBUTES,
+    OF_A_THING,
+    check_each,
+    check_rng,
+    known,
+)
 from course_utils.toybox.palette import SETTINGS
 
 ADJECTIVES = ("size", "mood", "pattern", "colour")  # in the order in which they stand
@@ -92,6 +99,7 @@ def _ground(ground: str, rng=None) -> str:
 
 def say(said: dict, rng: np.random.Generator | None = None) -> str:
     """Attributes, whole or in part, in words; with `rng` the wording varies."""
+    _check_said(said)
     looks, places = _looks(said), said.get("place", [])
     number = len(looks)
     if number > 1 and all(look == looks[0] for look in looks):
@@ -114,6 +122,21 @@ def say(said: dict, rng: np.random.Generator | None = None) -> str:
             spots = [""] * number
         text = _listed([f"{t} {s}".strip() for t, s in zip(toys, spots, strict=True)])
     return _framed(text, said.get("ground"), rng, number)
+
+
+def _check_said(said: object) -> None:
+    """Refuse what is not like Scene.attributes, whole or in part."""
+    if not isinstance(said, dict) or not {"toy", "count"} <= set(said):
+        raise ValueError(
+            "said must be like Scene.attributes, with toys and their count, such as "
+            f"{{'toy': ['cat'], 'count': 1}}, not {said!r}"
+        )
+    for name, values in said.items():
+        if name in OF_A_THING:
+            check_each(name, values, said["count"])
+        for value in values if name in OF_A_THING else [values]:
+            if value is not None:
+                known(name, value)
 
 
 def _looks(said: dict) -> list[dict]:
@@ -141,6 +164,10 @@ def _framed(text: str, ground: str | None, rng, number: int) -> str:
 
 def leave_out(said: dict, rng: np.random.Generator, keep: float = 0.75) -> dict:
     """The attributes without some of them; what the toys are always stays."""
+    _check_said(said)
+    check_rng(rng)
+    if not isinstance(keep, Real) or not 0 <= keep <= 1:
+        raise ValueError(f"keep={keep!r} must be a share in 0..1")
     kept = {"toy": said["toy"], "count": said["count"]}
     equal = all(
         len(set(said[n])) == 1 for n in OF_A_THING[:4] + OF_A_THING[5:] if n in said

@@ -1,8 +1,9 @@
 """The one training loop, Muon, and what makes training faster on this machine."""
 
+from course_utils.training.checkpoint import State as State
+from course_utils.training.checkpoint import check_settings as check_settings
 from course_utils.training.loop import Batch as Batch
 from course_utils.training.loop import Loss as Loss
-from course_utils.training.loop import State as State
-from course_utils.training.loop import step_of as step_of
+from course_utils.training.loop import chapter as chapter
 from course_utils.training.loop import train as train
 from course_utils.training.loop import update_ema as update_ema
