@@ -120,7 +120,8 @@ def test_it_has_one_title_and_its_badge_opens_it(path, nb):
 
 
 def test_it_says_what_it_takes_as_measured(nb):
-    needs = r"\*\*Needs\*\* about [\d.]+ (s|min) and [\d.]+ GB on (one core|\d+ cores)"
+    needs = r"\*\*Needs\*\* about (\d+ s|\d+ min( \d\d s)?) and [\d.]+ GB on "
+    needs += r"(one core|\d+ cores)"
     assert re.search(needs, "".join(markdown(nb)[:2]))
 
 
