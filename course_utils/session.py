@@ -65,15 +65,22 @@ def threads(share: float = 0.5) -> int:
     real one, and because threads wait for each other: where a browser takes a core
     from small networks like ours, two threads are several times slower than one. A
     long training of a larger network, alone on its machine, takes them all: share=1.
-    The container's CPU quota counts too; the host's cores, which we may not use, don't.
     """
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         return max(1, int(os.environ["OMP_NUM_THREADS"]))
+    return min(4, cores(share))
+
+
+def cores(share: float = 1.0) -> int:
+    """How many cores we may use, at least 1: a share of those that this process sees.
+
+    The container's CPU quota counts too; the host's cores, which we may not use, don't.
+    """
     if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
+        seen = len(os.sched_getaffinity(0))
     else:  # macOS and Windows have no affinity call
-        cores = os.cpu_count() or 1
-    return max(1, min(4, int(cores * share), math.floor(cpu_quota() or cores)))
+        seen = os.cpu_count() or 1
+    return max(1, min(int(seen * share), math.floor(cpu_quota() or seen)))
 
 
 def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
@@ -89,6 +96,21 @@ def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
     if quota in ("max", "-1"):
         return None
     return max(1.0, int(quota) / int(period))
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person would say them: 0.4 s, 41 s, 2 min 05 s."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def uses(weight: str) -> None:
+    """Note that this lesson opened a shipped weight: `course doctor` will know it."""
+    if path := os.environ.get("COURSE_WEIGHTS"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"{weight}\n")
 
 
 @contextmanager

@@ -1,11 +1,13 @@
+import json
 import os
 import subprocess
 import sys
 from importlib import metadata
 
+import nbformat
 import pytest
 
-from course_utils.commands import doctor, findings
+from course_utils.commands import costs, doctor, findings
 
 
 def cures(look):
@@ -106,6 +108,58 @@ def test_each_lesson_gets_a_verdict(notebook, monkeypatch, tmp_path):
     monkeypatch.setattr(findings, "free_memory", lambda: 500.0)
     [(_, verdict)] = doctor.verdicts([])
     assert verdict == "short of memory: about 120 s and 0.8 GB, 0.5 GB free"
+
+
+DAMAGED = [findings.Finding("weights", "oracle", "restore it")]
+
+
+@pytest.mark.parametrize(
+    ("weights", "verdict"),
+    [
+        (["oracle", "tiny-sd"], "cannot run yet: look at weights oracle"),
+        (["tiny-sd"], "ready"),
+        ([], "ready"),
+        (None, "ready, unless it needs the weights oracle"),
+    ],
+)
+def test_a_damaged_weight_stops_the_lessons_that_open_it(
+    notebook, monkeypatch, tmp_path, weights, verdict
+):
+    path = notebook("05_x", "x = 1")
+    if weights is not None:
+        nb = nbformat.read(path, 4)
+        nb.metadata["course"] = {"weights": weights}
+        nbformat.write(nb, path)
+    monkeypatch.chdir(tmp_path)
+    assert list(doctor.verdicts(DAMAGED)) == [("05_x", verdict)]
+
+
+def test_the_last_run_says_what_a_lesson_takes_and_opens(notebook, tmp_path):
+    path = notebook("05_x", "x = 1")
+    row = {"run": "laptop", "seconds": 40, "peak_mb": 700, "weights": ["clip"]}
+    folder = tmp_path / "build" / "course"
+    folder.mkdir(parents=True)
+    (folder / "lessons.json").write_text(json.dumps({"05_x": row}))
+    assert costs.of(path) == (40, 700, ("clip",))
+    assert costs.of(path, "quick") == (0, 0, ("clip",))
+
+
+def test_lost_hashes_stop_what_needs_a_weight(monkeypatch):
+    from course_utils import models
+
+    monkeypatch.setattr(models, "verify", lambda: open("/not/there"))
+    [finding] = doctor._findings(findings.see_weights)
+    needs = costs.Cost(weights=("oracle",))
+    said = doctor._verdict(needs, [finding], 9000)
+    assert said == "cannot run yet: look at weights unknown"
+    assert doctor._verdict(costs.Cost(weights=()), [finding], 9000) == "ready"
+
+
+def test_a_damaged_notebook_has_its_verdict(notebook, monkeypatch, tmp_path):
+    notebook("05_x", "x = 1").write_text("{")
+    monkeypatch.chdir(tmp_path)
+    [(_, verdict)] = doctor.verdicts([])
+    assert verdict.startswith("cannot run yet: 05_x.ipynb is damaged")
 
 
 @pytest.mark.parametrize("missing", ["torch", "numpy", "papermill"])

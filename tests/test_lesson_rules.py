@@ -60,7 +60,9 @@ def test_the_first_picture_comes_soon(cells):
         for output in cell.get("outputs", [])
         if any(mime.startswith("image/") for mime in output.get("data", {}))
     ]
-    assert shown and shown[0] < 12  # after title, first cell, parameters, imports: eight
+    assert (
+        shown and shown[0] < 12
+    )  # after title, first cell, parameters, imports: eight
 
 
 def test_a_section_records_all_its_scores_at_once(cells):

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -81,22 +82,6 @@ def test_a_foreign_kernel_is_refused(notebook, tmp_path):
         run(notebook("05_ok", "x = 1", kernel="student-env"), tmp_path)
 
 
-def test_unknown_lessons_are_refused(notebook, monkeypatch):
-    monkeypatch.chdir(notebook("05_ok", "x = 1").parent)
-    notebook("06_ok", "x = 1")
-    assert [p.stem for p in runner.lessons(["6", "05"])] == ["06_ok", "05_ok"]
-    with pytest.raises(ValueError, match="lesson 99 is not here; there are 05 06"):
-        runner.lessons(["99"])
-    with pytest.raises(ValueError, match="does not exist"):
-        runner.run("nowhere/05_x.ipynb")
-
-
-def test_the_root_is_the_nearest_folder_with_notebooks(notebook, tmp_path):
-    deep = notebook("05_ok", "x = 1").parent / "deep"
-    deep.mkdir()
-    assert runner.root(deep) == tmp_path
-
-
 def test_a_failing_cell_says_where_and_keeps_the_page(notebook, tmp_path):
     path = notebook("05_bad", "x = 1", "# why\n1 / 0", "y = 2")
     with pytest.raises(runner.LessonFailed, match="ZeroDivisionError") as caught:
@@ -120,25 +105,6 @@ def test_a_cell_that_takes_too_long_is_stopped(notebook, tmp_path):
     path = notebook("05_slow", "import time\ntime.sleep(100)")
     with pytest.raises(runner.LessonFailed, match="took longer than 2 s"):
         run(path, tmp_path, timeout=2)
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "value"),
-    [
-        ("3", "int", 3),
-        ("1e-3", "float", 0.001),
-        ("false", "bool", False),
-        ("7", "str", "7"),
-    ],
-)
-def test_settings_take_the_annotated_type(text, kind, value):
-    assert runner.from_text(text, kind, "x") == value
-
-
-@pytest.mark.parametrize(("text", "kind"), [("maybe", "bool"), ("1.5", "int")])
-def test_settings_of_the_wrong_type_are_refused(text, kind):
-    with pytest.raises(ValueError, match=f"parameter x is of type {kind}"):
-        runner.from_text(text, kind, "x")
 
 
 def noisy_notebook():
@@ -168,6 +134,35 @@ def test_stripping_leaves_nothing_of_the_machine():
     assert output.text == "a\n<python>/lib/x.py\n<cell>:1: hm\n"
 
 
+def test_a_notebook_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="nowhere.05_x.ipynb does not exist"):
+        runner.run("nowhere/05_x.ipynb")
+
+
+def test_stderr_and_opened_weights_are_noted(notebook, tmp_path):
+    path = notebook(
+        "05_warns",
+        "import sys\nprint('careful', 'now', file=sys.stderr)\nprint('fine')",
+        "from course_utils import models\nfor _ in range(2):\n    models.path('tiny')",
+    )
+    result = run(path, tmp_path)
+    assert result.warnings == ("cell [2]: careful now",)
+    assert result.weights == ("tiny-sd",)
+
+
+def test_the_lesson_hears_how_many_threads_it_has(notebook, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    path = notebook("05_ok", "import os\nprint(os.environ['OMP_NUM_THREADS'])")
+    assert texts(run(path, tmp_path, threads=3)) == ["3\n"]
+
+
+def test_what_a_lesson_leaves_in_the_temporary_folder_goes(notebook, tmp_path):
+    path = notebook("05_ok", "import tempfile\nprint(tempfile.mkdtemp())")
+    [text] = texts(run(path, tmp_path))
+    assert text.startswith("<temp>") and "course-" not in text
+    assert not list(Path(tempfile.gettempdir()).glob("course-*/" + text[-10:].strip()))
+
+
 def test_the_title_gets_the_picture_and_the_cost_of_the_run():
     nb = noisy_notebook()
     title = "# 05\n\n**Needs** NEEDS. **Before this:** 00."
@@ -175,12 +170,13 @@ def test_the_title_gets_the_picture_and_the_cost_of_the_run():
     picture = nbformat.v4.new_output("display_data", data={"image/png": "aGk="})
     nb.cells[1].metadata["tags"] = ["picture"]
     nb.cells[1].outputs.append(picture)
-    tidy.dress(nb, seconds=93, peak_mb=640)
-    assert "**Needs** about 1.5 min and 0.6 GB on" in nb.cells[0].source
+    tidy.dress(nb, seconds=93, peak_mb=640, weights=["oracle"])
+    assert "**Needs** about 1 min 30 s and 0.6 GB on" in nb.cells[0].source
     assert nb.cells[0].attachments == {"picture.png": {"image/png": "aGk="}}
     again = nb.cells[0].source
-    tidy.dress(nb, seconds=22, peak_mb=640)
-    assert again.replace("1.5 min", "20 s") == nb.cells[0].source
+    tidy.dress(nb, seconds=22, peak_mb=640, weights=["oracle"])
+    assert again.replace("1 min 30 s", "20 s") == nb.cells[0].source
+    assert tidy.strip_notebook(nb).metadata["course"] == {"weights": ["oracle"]}
 
 
 def test_cell_ids_are_unique_and_come_out_the_same_again():

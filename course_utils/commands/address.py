@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from course_utils.commands import runner, tidy
+from course_utils.commands import choice, tidy
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 HELP = "../README.md#on-colab"  # where a badge leads while there is no address
@@ -21,7 +21,7 @@ END = "<!-- address -->"
 
 def current(root: Path | None = None) -> str:
     """The address that is set, or "" if there is none: pyproject.toml keeps it."""
-    text = ((root or runner.root()) / "pyproject.toml").read_text("utf-8")
+    text = ((root or choice.root()) / "pyproject.toml").read_text("utf-8")
     return tomllib.loads(text)["project"].get("urls", {}).get("Repository", "")
 
 
@@ -42,7 +42,7 @@ def set_address(address: str, root: Path | None = None) -> list[str]:
     cell. Raises ValueError, before anything is written, for what is no address and for
     a file that has lost its place for it.
     """
-    root = root or runner.root()
+    root = root or choice.root()
     changed = []
     for path, text in texts(checked(address) if address else "", root).items():
         if path.read_text("utf-8") != text:

@@ -17,18 +17,33 @@ def main() -> None:
 
 @main.command("run")
 @LESSONS
-@click.option("--run", "size", default="laptop", help="quick, laptop (default) or full")
+@click.option("--run", "size", help="quick, laptop (the default) or full")
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="parameter"
 )
-def run_lessons(lessons: tuple[str, ...], size: str, settings: tuple[str, ...]) -> None:
+@click.option("--jobs", type=int, help="lessons side by side; 1 is one after the other")
+def run_lessons(
+    lessons: tuple[str, ...],
+    size: str | None,
+    settings: tuple[str, ...],
+    jobs: int | None,
+) -> None:
     """Run LESSONS (such as 05 06; all if none) and leave build/course/index.html.
 
-    --set gives a parameter of the lessons another value, as in --set seed=1.
+    As many run side by side as cores and memory allow. --set gives a parameter of the
+    lessons another value, as in --set seed=1.
     """
-    from course_utils.commands import report
 
-    _leave(lambda: report.course(lessons, size, dict(map(_split, settings))))
+    def run() -> bool:
+        from course_utils.commands import choice
+
+        choice.lessons(lessons)  # a slip is refused before the seconds that torch takes
+        given = choice.settings(settings, size)
+        from course_utils.commands import report
+
+        return report.course(lessons, given, jobs)
+
+    _leave(run)
 
 
 @main.command("notebooks")
@@ -44,15 +59,15 @@ def save_notebooks(lessons: tuple[str, ...]) -> None:
 @click.argument("lesson", default="00")
 def open_lab(lesson: str) -> None:
     """Open JupyterLab on LESSON (00 if none), for this computer only."""
-    from course_utils.commands import runner
+    from course_utils.commands import choice
 
     def start() -> bool:
-        [notebook] = runner.lessons([lesson])
+        [notebook] = choice.lessons([lesson])
         try:
             from jupyterlab.labapp import main as lab
         except ImportError:
             raise ValueError('no JupyterLab here: pip install -e ".[lab]"') from None
-        options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={runner.root()}"]
+        options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={choice.root()}"]
         if getattr(os, "geteuid", lambda: 1)() == 0:
             options.append("--allow-root")  # in a container, where else to be root
         return not lab([str(notebook), *options])
@@ -95,10 +110,7 @@ def run_bench(name: str, model: str | None, n: int) -> None:
             raise ValueError(
                 f"bench is one of {', '.join(bench.BENCHES)}, not {name!r}"
             )
-        try:
-            return bool(bench.BENCHES[name](model or name, n))
-        except OSError as error:  # a weight is missing, and the message says the cure
-            raise ValueError(str(error)) from None
+        return bool(bench.BENCHES[name](model or name, n))
 
     _leave(examine)
 
@@ -124,17 +136,13 @@ def say_address(url: str | None, unset: bool) -> None:
     _leave(write)
 
 
-def _split(setting: str) -> tuple[str, str]:
-    name, equals, value = setting.partition("=")
-    if not equals:
-        raise ValueError(f"--set takes NAME=VALUE, as in --set seed=1, not {setting!r}")
-    return name.strip(), value.strip()
-
-
 def _leave(work: Callable[[], bool]) -> None:
     """Exit with 0 if `work` says that all went well; say bad input in one line."""
     try:
         fine = work()
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        sys.exit(130)  # as a shell says of what was interrupted
     sys.exit(0 if fine else 1)

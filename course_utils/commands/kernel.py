@@ -1,4 +1,4 @@
-"""The kernel a lesson runs in: this very Python, sober threads, memory watched."""
+"""The kernel a lesson runs in: this very Python, sober threads, seen from outside."""
 
 import os
 import re
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,89 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 
 
-def _environment(scores: Path) -> dict[str, str]:
-    """Return the kernel's environment: threads that are really there, scores on."""
-    from course_utils import session  # late: it imports torch
+class Watch:
+    """One lesson as it is seen from outside while it runs: memory, cell, a way to end.
 
+    `peak_mb` is the most memory that the kernel and its child processes have held,
+    `cell` of `cells` the one that runs, from 1, `ended` whether `end` was called.
+    """
+
+    def __init__(self):
+        """Watch a kernel whose `pid` is not known yet."""
+        self.pid: int | None = None
+        self.peak_mb = 0.0
+        self.cell = self.cells = 0
+        self.ended = False
+
+    def starts(self, cell: Any, cell_index: int) -> None:
+        """Hear of each cell before it runs."""
+        self.cell = cell_index + 1
+
+    @contextmanager
+    def looking(self, every: float = 0.5) -> Iterator[None]:
+        """Look at the kernel's memory again and again, as long as the block runs."""
+        stop = threading.Event()
+
+        def look() -> None:
+            while not stop.wait(every):
+                self.look()
+
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def look(self) -> None:
+        """Look once: Linux and Windows keep the exact peak of a process themselves."""
+        if self.pid:
+            self.peak_mb = max(self.peak_mb, _used_mb(self.pid))
+
+    def end(self) -> None:
+        """Kill the kernel with its child processes; one that is about to start too."""
+        self.ended = True
+        with suppress(psutil.Error):
+            if self.pid:
+                kernel = psutil.Process(self.pid)
+                for process in [*kernel.children(recursive=True), kernel]:
+                    with suppress(psutil.Error):
+                        process.kill()
+
+
+def _used_mb(pid: int) -> float:
+    try:
+        kernel = psutil.Process(pid)
+        memory = kernel.memory_info()
+        now = sum(p.memory_info().rss for p in kernel.children(recursive=True))
+        status = Path(f"/proc/{pid}/status")
+        text = status.read_text() if status.exists() else ""
+        linux = re.search(r"VmHWM:\s+(\d+) kB", text)
+        peak = int(linux[1]) * 1024 if linux else getattr(memory, "peak_wset", 0)
+        return max(now + memory.rss, peak) / 1e6
+    except (psutil.Error, OSError):
+        return 0.0
+
+
+def _environment(work: Path, threads: int) -> dict[str, str]:
+    """Return the kernel's environment: threads that are really there, notes on."""
     env = {k: v for k, v in os.environ.items() if k != "COURSE_RUN"}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        env.setdefault(name, str(session.threads()))
-    env |= {"COURSE_SCORES": str(scores)}
+        env.setdefault(name, str(threads))
+    env |= {name: str(work) for name in ("TMPDIR", "TEMP", "TMP")}
+    env |= {"COURSE_SCORES": str(work / "scores.jsonl")}
+    env |= {"COURSE_WEIGHTS": str(work / "weights.txt")}
     return env | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
-def kernel_class(scores: Path, memory: dict) -> type:
-    """Return the class of a kernel that writes `scores` and tells `memory` its pid."""
-    env = _environment(scores)
+def kernel_class(work: Path, cwd: Path, watch: Watch, threads: int) -> type:
+    """Return the class of a kernel that runs in `cwd` and tells `watch` its number.
+
+    `work` is a folder for its notes (scores.jsonl, weights.txt) and for all temporary
+    files of the lesson, so that they go when the folder goes.
+    """
+    env = _environment(work, threads)
 
     class ThisPython(AsyncKernelManager):
         """A kernel in this very interpreter, whatever kernels are registered."""
@@ -41,40 +110,10 @@ def kernel_class(scores: Path, memory: dict) -> type:
 
         async def start_kernel(self, **kwargs: Any) -> None:
             quiet = subprocess.DEVNULL  # what a kernel logs is not for the learner
-            kwargs |= {"env": env, "stdout": quiet, "stderr": quiet}
+            kwargs |= {"env": env, "stdout": quiet, "stderr": quiet, "cwd": str(cwd)}
             await super().start_kernel(**kwargs)
-            memory["pid"] = self.provisioner.pid
+            watch.pid = self.provisioner.pid
+            if watch.ended:
+                watch.end()
 
     return ThisPython
-
-
-@contextmanager
-def peak_memory() -> Iterator[dict]:
-    """Watch the process memory["pid"] from outside; leave memory["peak_mb"]."""
-    memory, stop = {"pid": None, "peak_mb": 0.0}, threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.1):
-            if memory["pid"]:
-                memory["peak_mb"] = max(memory["peak_mb"], _used_mb(memory["pid"]))
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield memory
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _used_mb(pid: int) -> float:
-    try:
-        kernel = psutil.Process(pid)
-        family = [kernel, *kernel.children(recursive=True)]
-        now = sum(process.memory_info().rss for process in family)
-        status = Path(f"/proc/{pid}/status")  # Linux keeps the exact peak itself
-        text = status.read_text() if status.exists() else ""
-        peak = re.search(r"VmHWM:\s+(\d+) kB", text)
-        return max(now, int(peak[1]) * 1024 if peak else 0) / 1e6
-    except (psutil.Error, OSError):
-        return 0.0

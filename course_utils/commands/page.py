@@ -1,4 +1,4 @@
-"""Pages that open with no network: executed lessons and the index of a run."""
+"""Executed lessons as pages that open with no network."""
 
 import base64
 import html
@@ -13,6 +13,8 @@ from latex2mathml.converter import convert
 from nbconvert.exporters.html import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
+
+from course_utils.session import duration
 
 IMAGES = ("image/png", "image/jpeg", "image/gif")
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
@@ -45,13 +47,20 @@ def lesson(nb: nbformat.NotebookNode, row: dict, path: Path) -> str:
             link["href"] = link["href"].removesuffix(".ipynb") + ".html"
     for script in body.select("script, iframe, link"):
         script.decompose()
-    head = f'<nav><a href="index.html">All lessons</a> <span>{_cost(row)}</span></nav>'
+    head = f'<nav><a href="index.html">All lessons</a> <span>{cost(row)}</span></nav>'
     if row["error"]:
-        error = html.escape(row["error"])
-        head += f'<p class="failed"><a href="#stopped">Stopped</a> at {error}</p>'
-        for output in body.select(".output_error")[-1:]:
-            output["id"] = "stopped"
-    return _html(row["title"], f"{head}<main>{body}</main>", _highlighting())
+        head += _note(body.select(".output_error")[-1:], "stopped", row["error"])
+    for said in row.get("warnings", ())[:1]:
+        head += _note(body.select(".output_stderr")[:1], "warned", said)
+    return document(row["title"], f"{head}<main>{body}</main>", _highlighting())
+
+
+def _note(outputs: list[Tag], what: str, said: str) -> str:
+    """Return a line that leads to the first of `outputs`."""
+    for output in outputs[:1]:
+        output["id"] = what
+    word = what.capitalize()
+    return f'<p class="{what}"><a href="#{what}">{word}</a> at {html.escape(said)}</p>'
 
 
 def _drop_missing(cell: nbformat.NotebookNode) -> None:
@@ -60,25 +69,6 @@ def _drop_missing(cell: nbformat.NotebookNode) -> None:
         name = picture.partition("attachment:")[2].rstrip(")")
         if name not in cell.get("attachments", {}):
             cell.source = cell.source.replace(picture, "")
-
-
-def index(done: dict[str, dict]) -> str:
-    """Return the page of a run: {lesson name: row} as a table with scores as bars."""
-    failed = sum(bool(row["error"]) for row in done.values())
-    minutes = sum(row["seconds"] for row in done.values()) / 60
-    peak = max((row["peak_mb"] for row in done.values()), default=0)
-    machines = sorted({row["machine"] for row in done.values()})
-    summary = [f"{len(done)} lessons", f"{minutes:.1f} minutes", f"peak {peak} MB"]
-    summary += [f"{failed} failed" if failed else "all ran to the end", *machines]
-    body = (
-        "<main class='index'><h1>Generative AI for vision, from GANs to video</h1>"
-        f"<p class='summary'>{' · '.join(map(html.escape, summary))}</p>"
-        "<p>Every lesson as it ran. Each score lies on a bar between its floor (no "
-        "skill: chance, untouched input) and its ceiling (the best possible).</p>"
-        + "".join(_card(name, row) for name, row in done.items())
-        + "</main>"
-    )
-    return _html("The course, run", body)
 
 
 class Math(IPythonRenderer):
@@ -110,11 +100,6 @@ class Offline(HTMLExporter):
             anchor_link_text=self.anchor_link_text,
         )
         return MarkdownWithMath(renderer=renderer).render(source)
-
-
-def rounded(value: float) -> str:
-    """Return a score with three digits that matter: 0.0374, 12.1, 1000."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def mathml(tex: str, display: str = "inline") -> str:
@@ -160,38 +145,9 @@ def _show(output: nbformat.NotebookNode) -> None:
         output.data = nbformat.from_dict({"text/html": mathml(tex, "block")})
 
 
-def _card(name: str, row: dict) -> str:
-    scores = "".join(_bar(score) for score in row["scores"])
-    state, word = ("failed", "failed") if row["error"] else ("ok", "ok")
-    error = f'<p class="failed">{html.escape(row["error"])}</p>' if row["error"] else ""
-    return (
-        f'<section><h2><a href="{name}.html">{html.escape(row["title"])}</a> '
-        f'<span class="pill {state}">{word}</span></h2>'
-        f'<p class="cost">{_cost(row)} · size {row["run"]}</p>{error}{scores}</section>'
-    )
-
-
-def _cost(row: dict) -> str:
-    seconds = row["seconds"]
-    took = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-    return f"{took} · {row['peak_mb']} MB"
-
-
-def _bar(score: dict) -> str:
-    """Return one score as a bar from the worst of floor and ceiling to the best."""
-    ends = sorted((score["floor"], score["ceiling"]))
-    worst, best = ends if score["better"] == "higher" else ends[::-1]
-    share = (score["value"] - worst) / ((best - worst) or 1)
-    share = 100 * min(1, max(0, share))
-    count = f", n={score['n']}" if score.get("n") else ""
-    told = f"seeds={score['seeds']}{count}, {score['better']} is better"
-    return (
-        f'<div class="score"><b>{html.escape(score["metric"].replace("_", " "))}</b>'
-        f"<span>{rounded(worst)}</span>"
-        f'<div class="bar" role="img" aria-label="{share:.0f} % of the way"'
-        f' title="{told}"><i style="width:{share:.1f}%"></i></div>'
-        f"<span>{rounded(best)}</span><strong>{rounded(score['value'])}</strong></div>"
-    )
+def cost(row: dict) -> str:
+    """Return what a lesson took: 41 s · 0.9 GB."""
+    return f"{duration(row['seconds'])} · {row['peak_mb'] / 1000:.1f} GB"
 
 
 def _highlighting() -> str:
@@ -200,7 +156,8 @@ def _highlighting() -> str:
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
 
 
-def _html(name: str, body: str, style: str = "") -> str:
+def document(name: str, body: str, style: str = "") -> str:
+    """Return a whole page with the course's style, which asks for no other file."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

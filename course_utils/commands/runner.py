@@ -1,9 +1,7 @@
-"""Run lessons strictly: papermill underneath, but nothing wrong passes in silence."""
+"""Run a lesson strictly: papermill underneath, but nothing wrong passes in silence."""
 
-import ast
 import json
 import logging
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -14,7 +12,8 @@ import papermill
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
-from course_utils.commands.kernel import kernel_class, peak_memory
+from course_utils.commands.choice import lessons, read_notebook, refuse, root
+from course_utils.commands.kernel import Watch, kernel_class
 from course_utils.commands.tidy import save_notebook, strip_notebook
 
 
@@ -26,6 +25,8 @@ class Result(NamedTuple):
     peak_mb: float  # the kernel's peak memory, with its child processes
     scores: list[dict]  # the rows of session.record
     error: str = ""  # where and why it stopped, in a line
+    warnings: tuple[str, ...] = ()  # what cells wrote to stderr, a line a cell
+    weights: tuple[str, ...] = ()  # the shipped weights that it opened
 
 
 class LessonFailed(RuntimeError):
@@ -37,131 +38,103 @@ class LessonFailed(RuntimeError):
         self.result = result
 
 
-def root(start: Path | None = None) -> Path:
-    """Return the course's folder: the nearest parent of `start` (or else of this
-    package) that has a folder `notebooks`.
-    """
-    start = Path(start or Path.cwd()).resolve()
-    here = Path(__file__).resolve().parent
-    for folder in (start, *start.parents, *here.parents):
-        if (folder / "notebooks").is_dir():
-            return folder
-    raise ValueError(
-        f"no folder `notebooks` in {start} or above it: change into your clone of the "
-        "course, as in `cd course`, and try again"
-    )
-
-
-def lessons(chosen: list[str] | tuple[str, ...] = ()) -> list[Path]:
-    """Return the notebooks of the chosen lessons ("05", "5" or the name), or of all."""
-    there = {p.stem[:2]: p for p in sorted(root().glob("notebooks/[0-9][0-9]_*.ipynb"))}
-    if not there:
-        raise ValueError(f"no lessons like 05_name.ipynb in {root() / 'notebooks'}")
-    numbers = [Path(str(name)).stem[:2].rstrip("_").zfill(2) for name in chosen]
-    for number, name in zip(numbers, chosen, strict=True):
-        if number not in there:
-            raise ValueError(f"lesson {name} is not here; there are {' '.join(there)}")
-    return [there[number] for number in dict.fromkeys(numbers or there)]
-
-
-def parameters(nb: nbformat.NotebookNode, name: str = "notebook") -> dict[str, str]:
-    """Return {parameter: type name}; refuse a notebook that cannot take parameters."""
-    tagged = [c for c in nb.cells if "parameters" in c.metadata.get("tags", [])]
-    if len(tagged) != 1:
-        raise ValueError(
-            f"{name} has {len(tagged)} cells tagged `parameters` and needs exactly "
-            "one: (un)tag it in JupyterLab's property inspector (the two cogs)"
-        )
-    tree = ast.parse(tagged[0].source)
-    annotated = [node for node in tree.body if isinstance(node, ast.AnnAssign)]
-    return {node.target.id: ast.unparse(node.annotation) for node in annotated}
-
-
-def refuse(nb: nbformat.NotebookNode, values: dict[str, Any], name: str) -> None:
-    """Refuse unknown parameters, unknown run sizes and foreign kernels."""
-    kernel = nb.metadata.get("kernelspec", {}).get("name", "python3")
-    if kernel != "python3":
-        raise ValueError(
-            f"{name} asks for the kernel {kernel!r}, which exists only where it was "
-            "saved: choose the kernel `Python 3 (ipykernel)` (python3) and save again"
-        )
-    known = parameters(nb, name)
-    for key in values:
-        if key not in known:
-            raise ValueError(
-                f"{name} has no parameter {key!r}; it has {', '.join(known)}"
-            )
-    if values.get("run", "laptop") not in ("quick", "laptop", "full"):
-        raise ValueError(f"run must be quick, laptop or full, not {values['run']!r}")
-
-
-def from_text(text: str, kind: str, name: str) -> Any:
-    """Turn the text of `--set name=text` into the type the parameter is annotated with.
-
-    papermill alone would keep "false" as a string, and a string is true.
-    """
-    try:
-        if kind == "bool":
-            return {"true": True, "false": False}[text.lower()]
-        return {"int": int, "float": float}.get(kind, str)(text)
-    except (KeyError, ValueError):
-        raise ValueError(f"parameter {name} is of type {kind}, not {text!r}") from None
-
-
 def run(
     notebook: str | Path,
     out: str | Path | None = None,
     parameters: dict[str, Any] | None = None,
     *,
     timeout: int = 900,
+    watch: Watch | None = None,
+    threads: int | None = None,
 ) -> Result:
     """Run one lesson (a number such as "05", or a path) and keep it in `out`.
 
-    `timeout` is in seconds and per cell. The kernel is always this very Python. Raises
-    ValueError for a lesson, parameter, size or kernel that cannot be meant, and
-    LessonFailed when a cell fails, takes too long, or kills its kernel.
+    timeout  in seconds, for each cell
+    watch    seen from outside while it runs: its memory, its cell, a way to end it
+    threads  for torch and numpy, `session.threads()` if not given
+
+    The kernel is always this very Python. Raises ValueError for a lesson, parameter,
+    size or kernel that cannot be meant, and LessonFailed when a cell fails, takes too
+    long, or kills its kernel.
     """
-    source = Path(notebook)
+    source, values, watch = Path(notebook), parameters or {}, watch or Watch()
     source = source if source.suffix == ".ipynb" else lessons([str(notebook)])[0]
     if not source.is_file():
         raise ValueError(f"notebook {source} does not exist")
-    out = Path(out or root() / "build" / "course" / source.name)
-    nb = nbformat.read(source, as_version=4)
-    refuse(nb, parameters or {}, source.name)
+    source = source.resolve()
+    out = Path(out or root() / "build" / "course" / source.name).resolve()
+    nb = read_notebook(source)
+    refuse(nb, values, source.name)
+    watch.cells = len(nb.cells) + bool(values)  # papermill puts in a cell with them
     out.parent.mkdir(parents=True, exist_ok=True)
-    result = _execute(source.resolve(), out, parameters or {}, timeout)
+    temporary = tempfile.TemporaryDirectory(
+        prefix="course-", ignore_cleanup_errors=True
+    )
+    with temporary as work:
+        kernel = kernel_class(Path(work), source.parent, watch, threads or _threads())
+        result = _execute(source, out, values, timeout, watch, kernel)
+        result = result._replace(**_notes(Path(work)))
     if result.error:
         raise LessonFailed(source.stem, result)
     return result
 
 
-def _execute(source: Path, out: Path, values: dict, timeout: int) -> Result:
+def _threads() -> int:
+    from course_utils import session  # late: it imports torch
+
+    return session.threads()
+
+
+def _execute(
+    source: Path, out: Path, values: dict, timeout: int, watch: Watch, kernel: type
+) -> Result:
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # `_reason` says it all
-    work = Path(tempfile.mkdtemp(prefix="course-"))
-    scores, error = work / "scores.jsonl", None
-    began = time.perf_counter()
+    error, began = None, time.perf_counter()
     try:
-        with peak_memory() as memory:
+        with watch.looking():
             papermill.execute_notebook(
                 str(source),
-                str(out.resolve()),
+                str(out),
                 values,
                 kernel_name="python3",
                 progress_bar=False,
                 execution_timeout=timeout,
                 start_timeout=120,
-                cwd=str(source.parent),
-                kernel_manager_class=kernel_class(scores, memory),
+                kernel_manager_class=kernel,
+                on_cell_start=watch.starts,
+                on_cell_executed=lambda **_: watch.look(),
             )
     except (PapermillExecutionError, CellTimeoutError, RuntimeError) as caught:
         error = caught
     seconds = time.perf_counter() - began
     nb = nbformat.read(out, as_version=4)
-    reason = _reason(nb, error, timeout, memory["peak_mb"]) if error else ""
+    reason = _reason(nb, error, timeout, watch.peak_mb) if error else ""
     save_notebook(strip_notebook(nb), out)
-    lines = scores.read_text("utf-8").splitlines() if scores.exists() else []
-    shutil.rmtree(work, ignore_errors=True)
-    return Result(out, seconds, memory["peak_mb"], [*map(json.loads, lines)], reason)
+    return Result(out, seconds, watch.peak_mb, [], reason, tuple(_warnings(nb)))
+
+
+def _notes(work: Path) -> dict[str, Any]:
+    """Read what the lesson noted on its way: its scores, the weights it opened."""
+    scores, weights = (
+        path.read_text("utf-8").splitlines() if path.exists() else []
+        for path in (work / "scores.jsonl", work / "weights.txt")
+    )
+    return {
+        "scores": [*map(json.loads, scores)],
+        "weights": tuple(sorted(set(weights))),
+    }
+
+
+def _warnings(nb: nbformat.NotebookNode) -> list[str]:
+    """Say in a line for each cell what it wrote to stderr, where nothing should be."""
+    said = []
+    for cell in nb.cells:
+        texts = [o.text for o in cell.get("outputs", []) if o.get("name") == "stderr"]
+        lines = [line.strip() for text in texts for line in text.splitlines()]
+        first = next((line for line in lines if line), "")
+        if first:
+            said.append(f"cell [{cell.execution_count or '*'}]: {first[:120]}")
+    return said
 
 
 def _reason(nb: Any, error: Exception, timeout: int, peak_mb: float) -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -18,7 +19,9 @@ def strip_notebook(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
     Widget state goes, and so do papermill's paths and times, editors' metadata and the
     machine's paths. Cell ids become a hash of the source: unique, and the same again.
+    What `dress` noted about the lesson stays.
     """
+    noted = {"course": nb.metadata["course"]} if "course" in nb.metadata else {}
     nb.metadata = nbformat.from_dict(
         {
             "kernelspec": {
@@ -28,6 +31,7 @@ def strip_notebook(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
             },
             "language_info": {"name": "python", "pygments_lexer": "ipython3"},
         }
+        | noted
     )
     banner = "papermill-error-cell-tag"
     nb.cells = [c for c in nb.cells if banner not in c.metadata.get("tags", [])]
@@ -41,14 +45,17 @@ def strip_notebook(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return nb
 
 
-def dress(nb: nbformat.NotebookNode, seconds: float, peak_mb: float) -> None:
-    """Put into the title cell what only a run knows: the lesson's picture and its cost.
+def dress(
+    nb: nbformat.NotebookNode, seconds: float, peak_mb: float, weights: Sequence[str]
+) -> None:
+    """Put into a notebook what only a run knows: the lesson's picture and its cost.
 
     The picture is the first image of the cell tagged `picture`; the title shows it as
     `attachment:picture.png`, so that it travels with the file. The cost follows the
-    word **Needs**.
+    word **Needs**. The shipped weights that the lesson opened go into the metadata,
+    where the doctor looks.
     """
-    from course_utils.session import threads  # brings torch: not for every command
+    from course_utils import session  # brings torch: not for every command
 
     title = nb.cells[0]
     tagged = (c for c in nb.cells if "picture" in c.metadata.get("tags", []))
@@ -56,18 +63,15 @@ def dress(nb: nbformat.NotebookNode, seconds: float, peak_mb: float) -> None:
     images = [{m: d for m, d in o.items() if m.startswith("image/")} for o in outputs]
     if any(images):
         title.attachments = {"picture.png": next(i for i in images if i)}
-    cores = "one core" if threads() == 1 else f"{threads()} cores"
-    cost = f"about {_rounded(seconds)} and {peak_mb / 1000:.1f} GB on {cores}"
+    step = 5 if seconds < 90 else 30  # promise no more than the next run keeps
+    took = session.duration(max(step, step * round(seconds / step)))
+    took = took.replace(" 00 s", "").replace("5.0 s", "5 s")
+    cores = "one core" if session.threads() == 1 else f"{session.threads()} cores"
+    cost = f"about {took} and {peak_mb / 1000:.1f} GB on {cores}"
     title.source = re.sub(
         r"\*\*Needs\*\* .*?(?=\. \*\*Before this)", f"**Needs** {cost}", title.source
     )
-
-
-def _rounded(seconds: float) -> str:
-    """A cost as one says it: 25 s, 2 min, 2.5 min."""
-    if seconds < 90:
-        return f"{max(5, 5 * round(seconds / 5))} s"
-    return f"{round(seconds / 30) / 2:g} min"
+    nb.metadata["course"] = {"weights": sorted(weights)}
 
 
 def save_notebook(nb: nbformat.NotebookNode, path: Path) -> None:
@@ -131,4 +135,5 @@ def hide_paths(text: str) -> str:
         if len(place) > 3:
             pattern = rf"(?<![\w.~-]){re.escape(place)}(?=[/\\])"
             text = re.sub(pattern, lambda _, p=place: places[p], text)
-    return text
+    its_own = r"<temp>[/\\]course-\w+(?=[/\\])"  # the folder that runner.run makes
+    return re.sub(its_own, "<temp>", text)

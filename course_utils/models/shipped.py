@@ -8,6 +8,7 @@ import functools
 import hashlib
 from pathlib import Path
 
+from course_utils import session
 from course_utils.models.checkpoints import REGISTRY
 
 WEIGHTS = Path(__file__).parent.parent / "weights"  # one folder a model, and SHA256SUMS
@@ -19,7 +20,9 @@ def path(name: str) -> Path:
     "tiny" is the miniature Stable Diffusion, tiny-sd. Raises ValueError for a name that
     is not shipped, OSError for a missing or damaged file, with what to do about it.
     """
-    return _verified("tiny-sd" if name == "tiny" else name, WEIGHTS)
+    name = "tiny-sd" if name == "tiny" else name
+    session.uses(name)
+    return _verified(name, WEIGHTS)
 
 
 @functools.cache

@@ -11,6 +11,8 @@ from IPython import get_ipython
 from IPython.display import display
 from PIL import Image
 
+from course_utils.session import duration
+
 from .grids import as_frames, enlarged, mosaic, pixels
 from .output import alt_text, bundle, compressed, drawn, put
 from .style import PALETTE, PAPER, WIDTH
@@ -191,11 +193,3 @@ class Progress:
                f'height:8px;background:{PALETTE[0]}"></div></div>'
                f"<span>{html.escape(text)}</span></div>")  # fmt: skip
         return {"text/html": bar, "text/plain": text}
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as a person would say them: 41 s, or 2 min 05 s."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
