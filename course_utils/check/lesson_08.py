@@ -81,6 +81,10 @@ def _equal_steps(now, before, lam_before, lam_now, lam_next):
     return 1.5 * now - 0.5 * before
 
 
+def _from_before(now, before, lam_before, lam_now, lam_next):
+    return before + _middle(now, before, lam_before, lam_now, lam_next) - now
+
+
 def _upside_down(now, before, lam_before, lam_now, lam_next):
     return now + (now - before) * (lam_now - lam_before) / (lam_next - lam_now) / 2
 
@@ -156,6 +160,8 @@ EXERCISES = {
             "You follow the line backwards: beyond now, away from before.": _backwards,
             "That is right only if both steps are equally long. The slope is (now - "
             "before) over lam_now - lam_before.": _equal_steps,
+            "You start from before. From there the way is longer: to lam_now, and then "
+            "half a step. Start from now.": _from_before,
             "The ratio of the two steps is upside down: the longer the step to come, "
             "the further the line is followed.": _upside_down,
         },
