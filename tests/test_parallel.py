@@ -101,8 +101,8 @@ def test_on_a_terminal_one_line_lives_and_goes(monkeypatch):
     stream, watch = io.StringIO(), Watch()
     stream.isatty = lambda: True
     status, watch.cell, watch.cells = Status(2, stream), 7, 40
-    status.now({"05_x": watch})
-    assert stream.getvalue().endswith("now 05 cell 7/40")
+    status.now({"05_x": watch, "06_x": Watch()})
+    assert stream.getvalue().endswith("now 05 cell 7/40, 06 starts")
     assert stream.getvalue().startswith("\r0 of 2 ended")
     status.end("05_x  12 s")
     lines = stream.getvalue().split("\r")

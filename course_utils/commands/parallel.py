@@ -52,7 +52,7 @@ def run_all(
     """
     waiting = sorted(jobs, key=lambda job: -job.cost.seconds) if most > 1 else [*jobs]
     running: dict[Future, tuple[Job, Watch]] = {}
-    with ThreadPoolExecutor(most) as pool, _kill_is_interrupt():
+    with _kill_is_interrupt(), ThreadPoolExecutor(most) as pool:
         try:
             while waiting or running:
                 while job := _next(waiting, running, most, free_mb):
