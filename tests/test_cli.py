@@ -33,6 +33,7 @@ def test_the_exit_code_says_whether_all_lessons_ran(course, tmp_path):
         ("run 05x", "lesson 05x is not here"),
         ("notebooks 7", "lesson 7 is not here"),
         ("lab 99", "lesson 99 is not here"),
+        ("lab 05,06", "lab opens one lesson"),
         ("train nothing", "nothing"),
         ("bench nothing", "bench is one of tiny, not 'nothing'"),
         ("bench tiny --n 1", "n=1 must be at least 2"),

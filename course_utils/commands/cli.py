@@ -62,7 +62,11 @@ def open_lab(lesson: str) -> None:
     from course_utils.commands import choice
 
     def start() -> bool:
-        [notebook] = choice.lessons([lesson])
+        notebook, *others = choice.lessons([lesson])
+        if others:
+            raise ValueError(
+                f"lab opens one lesson, as in `course lab 05`; not {lesson}"
+            )
         try:
             from jupyterlab.labapp import main as lab
         except ImportError:
