@@ -1,5 +1,8 @@
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -43,6 +46,13 @@ def test_bad_input_is_one_line_and_no_traceback(course, words, said):
     done = course(*words.split())
     assert done.exit_code == 1 and said in done.output
     assert len(done.output.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of this kind are of Unix")
+def test_a_kill_stops_every_verb_as_ctrl_c_does(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli._leave(lambda: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(5))
+    assert left.value.code == 130 and capsys.readouterr().err == "stopped\n"
 
 
 def test_a_folder_without_lessons_says_so(monkeypatch, tmp_path):

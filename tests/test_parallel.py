@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from course_utils import session
-from course_utils.commands import costs, parallel, runner
+from course_utils.commands import costs, interrupt, parallel, runner
 from course_utils.commands.kernel import Watch
 from course_utils.commands.status import Status
 
@@ -131,7 +131,7 @@ time.sleep(300)
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are of Unix")
 def test_a_kill_is_an_interrupt_while_lessons_run():
-    with pytest.raises(KeyboardInterrupt), parallel._kill_is_interrupt():
+    with pytest.raises(KeyboardInterrupt), interrupt.kill_is_interrupt():
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
