@@ -286,6 +286,11 @@ def test_bad_tasks_and_names_are_refused_with_what_there_is():
         models.load("inpainting", "zeroscope")
     with pytest.raises(ValueError, match="'no-such-model' is no model.*judge-digits"):
         models.load("text-to-image", "no-such-model")
+    for name in (None, ["tiny"]):
+        with pytest.raises(ValueError, match="name must be a text, such as .tiny."):
+            models.load("text-to-image", name)
+        with pytest.raises(ValueError, match="name must be a text, such as .tiny."):
+            models.path(name)
 
 
 @pytest.mark.parametrize("task", ["instruct", "text-to-video", "unconditional"])

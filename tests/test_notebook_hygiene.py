@@ -55,6 +55,12 @@ def test_it_was_run_from_top_to_bottom_once(nb):
     assert counts == list(range(1, len(counts) + 1))
 
 
+def test_it_says_which_shipped_weights_it_opens(nb):
+    """`make notebooks` notes them: the doctor's verdict on the lesson leans on it."""
+    weights = nb.metadata["course"]["weights"]
+    assert all((ROOT / "course_utils" / "weights" / name).is_dir() for name in weights)
+
+
 def test_it_shows_no_error_and_no_warning(nb):
     assert not [o for o in outputs(nb) if o.output_type == "error"]
     assert not [o.text for o in outputs(nb) if o.get("name") == "stderr"]
