@@ -181,6 +181,11 @@ def _attend_by_values(query, key, value):
     return (query @ key.mT / value.shape[-1] ** 0.5).softmax(-1) @ value
 
 
+def _min_of_python(alpha_bar):
+    snr = alpha_bar / (1 - alpha_bar)
+    return min(5, snr) / (snr + 1)
+
+
 def _train_and_step(model, x0, noise, t, schedule):
     loss = F.mse_loss(model(diffusion.add_noise(x0, noise, t, schedule), t), noise)
     loss.backward()
@@ -200,8 +205,9 @@ def _train_and_step(model, x0, noise, t, schedule):
         ("02.3", _step_with_g_frozen, "frozen for good"),
         ("02.3", _step_with_g_wiped, "wiped out"),
         ("06.2", _train_and_step, "took a step"),
-        ("09.1", _attend_by_values, "values' width"),
-        ("09.1", _attend_reshaped, "RuntimeError"),
+        ("09.2", _attend_by_values, "values' width"),
+        ("09.2", _attend_reshaped, "RuntimeError"),
+        ("09.3", _min_of_python, "clamp"),
     ],
 )
 def test_what_is_right_at_first_sight_only_is_rejected(name, answer, says):
@@ -231,8 +237,8 @@ def _snr_of_double(schedule):
         ("02.4", torch.tensor([0.5])),
         ("05.2", lambda schedule: 1 / (1 / schedule.alpha_bar - 1)),
         ("05.2", _snr_of_double),
-        ("09.2", lambda latents: (1 / latents.std(correction=0)).item()),
-        ("09.2", lambda latents: 1 / latents.std()),
+        ("09.1", lambda latents: (1 / latents.std(correction=0)).item()),
+        ("09.1", lambda latents: 1 / latents.std()),
         ("06.4", "zero"),
     ],
 )

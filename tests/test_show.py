@@ -211,6 +211,13 @@ def test_a_grid_may_mix_sizes_and_grey_with_colour():
     assert mixed == output.drawn(show.draw_grid(torch.cat([same, big]), title="t"))
 
 
+def test_a_label_of_several_lines_stays_below_its_picture():
+    fig = show.draw_grid(digits(2), labels=["one", "a caption of several words " * 3])
+    output.drawn(fig)
+    tops = [text.get_window_extent().y1 for text in fig.texts]
+    assert abs(tops[0] - tops[1]) < 6
+
+
 def test_labels_may_be_a_tensor():
     fig = show.draw_grid(digits(3), labels=torch.tensor([7, 0, 4]))
     assert [text.get_text() for text in fig.texts] == ["7", "0", "4"]
@@ -555,6 +562,7 @@ def drawings():
     part = torch.nn.Linear(10, 10)
     pipe = Part(vae_scale_factor=8, vae=Part(decoder=part))
     pipe.tokenizer = Part(model_max_length=77)
+    pipe.scheduler = Part(config=Part(prediction_type="epsilon"))
     for name, words in (
         ("text_encoder", {"hidden_size": 768}),
         ("unet", {"in_channels": 4, "sample_size": 64}),

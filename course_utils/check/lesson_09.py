@@ -12,7 +12,20 @@ def _drawn(*shapes: tuple[int, ...]) -> list[Tensor]:
     return [torch.randn(shape, generator=generator) for shape in shapes]
 
 
-# 09.1: attention
+# 09.1: the scaling factor
+
+
+def _scaling_factor(latents):
+    return (1 / latents.std()).item()
+
+
+def _latent_cases() -> list[tuple]:
+    # so many numbers that the population's deviation is as good as the sample's
+    a, b, c = _drawn((8, 4, 16, 16), (8, 4, 16, 16), (10, 4, 12, 15))
+    return [(5.5 * a,), (0.2 * b + 0.1,), (3 * c + torch.arange(4).view(4, 1, 1),)]
+
+
+# 09.2: attention
 
 
 def _attend(query, key, value):
@@ -43,19 +56,6 @@ def _attend_cases() -> list[tuple]:
     ]
 
 
-# 09.2: the scaling factor
-
-
-def _scaling_factor(latents):
-    return (1 / latents.std()).item()
-
-
-def _latent_cases() -> list[tuple]:
-    # so many numbers that the population's deviation is as good as the sample's
-    a, b, c = _drawn((8, 4, 16, 16), (8, 4, 16, 16), (10, 4, 12, 15))
-    return [(5.5 * a,), (0.2 * b + 0.1,), (3 * c + torch.arange(4).view(4, 1, 1),)]
-
-
 # 09.3: how much a step counts
 
 
@@ -74,6 +74,28 @@ def _bar_cases() -> list[tuple]:
 
 EXERCISES = {
     "09.1": Exercise(
+        reference=_scaling_factor,
+        cases=_latent_cases,
+        mistakes={
+            "That is the standard deviation itself. Multiplying by it makes large "
+            "latents larger; take its inverse.": lambda x: x.std().item(),
+            "You divide by the variance. Scaling by c changes the standard deviation "
+            "by c, so it is 1 / std.": lambda x: (1 / x.var()).item(),
+            "You have one factor for each channel. Stable Diffusion has one for all: "
+            "it must not change the channels against each other.": (
+                lambda x: 1 / x.std((0, 2, 3))
+            ),
+            "You divide by the largest value. One outlier would decide; noise asks "
+            "for the standard deviation.": lambda x: (1 / x.abs().max()).item(),
+            "You measure the distance from zero, not from the mean.": (
+                lambda x: (1 / x.square().mean().sqrt()).item()
+            ),
+        },
+        hint="After multiplying, latents.std() should be 1. Return a float.",
+        praise="With it, noise of variance 1 meets latents of variance 1.",
+        tolerance=1e-4,
+    ),
+    "09.2": Exercise(
         reference=_attend,
         cases=_attend_cases,
         mistakes={
@@ -96,28 +118,6 @@ EXERCISES = {
         "softmax over the last axis, and multiply by value.",
         praise="With and without heads, for any number of places and words.",
     ),
-    "09.2": Exercise(
-        reference=_scaling_factor,
-        cases=_latent_cases,
-        mistakes={
-            "That is the standard deviation itself. Multiplying by it makes large "
-            "latents larger; take its inverse.": lambda x: x.std().item(),
-            "You divide by the variance. Scaling by c changes the standard deviation "
-            "by c, so it is 1 / std.": lambda x: (1 / x.var()).item(),
-            "You have one factor for each channel. Stable Diffusion has one for all: "
-            "it must not change the channels against each other.": (
-                lambda x: 1 / x.std((0, 2, 3))
-            ),
-            "You divide by the largest value. One outlier would decide; noise asks "
-            "for the standard deviation.": lambda x: (1 / x.abs().max()).item(),
-            "You measure the distance from zero, not from the mean.": (
-                lambda x: (1 / x.square().mean().sqrt()).item()
-            ),
-        },
-        hint="After multiplying, latents.std() should be 1. Return a float.",
-        praise="With it, noise of variance 1 meets latents of variance 1.",
-        tolerance=1e-4,
-    ),
     "09.3": Exercise(
         reference=_min_snr,
         cases=_bar_cases,
@@ -130,6 +130,8 @@ EXERCISES = {
             "nothing is left to learn, count most.": _snr_weights(
                 lambda snr: snr / (snr + 1)
             ),
+            "Python's `min` cannot compare a tensor with 5 number by number; "
+            ".clamp(max=5) can.": _snr_weights(lambda snr: min(snr, 5) / (snr + 1)),
             "You take the larger of SNR and 5; take the smaller.": _snr_weights(
                 lambda snr: snr.clamp(min=5) / (snr + 1)
             ),
@@ -138,7 +140,8 @@ EXERCISES = {
                 (bar / (1 - bar)).sqrt().clamp(max=5) / ((bar / (1 - bar)).sqrt() + 1)
             ),
         },
-        hint="SNR = alpha_bar / (1 - alpha_bar). Then min(SNR, 5) / (SNR + 1).",
+        hint="SNR from `alpha_bar` as in lesson 05; the smaller of a tensor and 5 is "
+        "`.clamp(max=5)`.",
         praise="The recipe adds 0.5 to it, or steps of mere noise would hardly count.",
     ),
 }

@@ -161,7 +161,7 @@ def mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     """Place the cells pixel by pixel, with room for the words around them."""
     high, wide = cells.shape[1:3]
     texts = [wrapped(label, wide + 4) for label in labels or ()]
-    below = 12 + 14 * max(text.count("\n") + 1 for text in texts) if texts else GAP
+    below = 11 + 15 * max(text.count("\n") + 1 for text in texts) if texts else GAP
     step_x, step_y = wide + 2 + GAP, high + 2 + below
     width = max(left + across * step_x, 420 if title else 0)
     top = headroom(title, width) + (20 if heads else 0)
@@ -174,7 +174,8 @@ def mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
         page[y : y + high + 2, x : x + wide + 2] = FRAME
         page[y + 1 : y + 1 + high, x + 1 : x + 1 + wide] = cell
         if texts:
-            _write(fig, texts[i], x + wide / 2 + 1, y + high + 18, "center", "baseline")
+            foot = y + high + 18 + 15 * texts[i].count("\n")  # of the last line
+            _write(fig, texts[i], x + wide / 2 + 1, foot, "center", "baseline")
         if heads and i < across and i % every == 0:
             _write(fig, heads[i], x + wide / 2 + 1, y - 8, "center", "baseline")
         if rows is not None and i % across == 0:

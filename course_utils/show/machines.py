@@ -61,6 +61,8 @@ def draw_latent_diffusion(
     channels, side = pipe.unet.config.in_channels, pipe.unet.config.sample_size
     full = side * pipe.vae_scale_factor
     latent = f"{channels}, {side}, {side}"
+    kind = pipe.scheduler.config.prediction_type
+    guess = {"v_prediction": "v", "sample": "x0"}.get(kind, "the noise")
     pictures = {"noise": noise, "picture": picture}
     parts = {"text encoder": pipe.text_encoder, "U-Net": pipe.unet,
              "VAE decoder": pipe.vae.decoder}  # fmt: skip
@@ -75,13 +77,14 @@ def draw_latent_diffusion(
             ("tokenizer", "text encoder", f"({tokens},)"),
             ("text encoder", "U-Net", f"({tokens}, {width})\nby cross-attention"),
             ("noise", "U-Net", f"({latent})"),
-            ("U-Net", "scheduler", "noise\nestimate"),
-            ("scheduler", "U-Net", f"a less noisy\nlatent, {steps} times"),
+            ("U-Net", "scheduler", f"guided guess\nof {guess}"),
+            ("scheduler", "U-Net", f"less noisy latent,\nits t; {steps} times"),
             ("scheduler", "VAE decoder", f"({latent})"),
             ("VAE decoder", "picture", f"(3, {full}, {full})"),
         ],
         kinds={"words": "words"} | dict.fromkeys(parts, "network"),
-        notes={name: f"{_weights(part)} weights" for name, part in parts.items()},
+        notes={"words": "and the empty\ncaption, to guide"}
+        | {name: f"{_weights(part)} weights" for name, part in parts.items()},
         pictures={name: p[0] for name, p in pictures.items() if p is not None},
         title=title,
     )
