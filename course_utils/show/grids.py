@@ -150,7 +150,7 @@ def draw_grid(
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"labels must be one per image: {len(images)} images, "
                          f"{len(labels)} labels")  # fmt: skip
-    left = 8 + (max(len(str(row)) for row in rows) * 7 + 10 if rows is not None else 0)
+    left = 8 + (math.ceil(max(map(width_of, rows))) + 10 if rows is not None else 0)
     room = min((WIDTH - left) // across, max(560 // down, 72)) - GAP - 2
     most = 232 if len(images) <= 4 else 160 if len(images) <= 10 else 112
     cells = enlarged(images, max(8, min(max(most, min(size, 440)), room)))
