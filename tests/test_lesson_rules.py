@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_utils import check
+
 LESSONS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 
 
@@ -118,3 +120,16 @@ def test_the_rules_see_what_they_should(wrong, rule):
         getattr(rule, "__wrapped__", rule)(
             [nbformat.v4.new_code_cell(x) for x in wrong]
         )
+
+
+def test_a_hint_says_what_the_check_says(cells):
+    number = ""
+    for cell in cells:
+        if cell.cell_type == "code":
+            number = (re.findall(r'check\("(\d\d\.\d)"', cell.source) or [number])[-1]
+        for hint in re.findall(r"Hint</summary>(.*?)</details>", cell.source, re.S):
+            assert plain(hint) == plain(check.find(number).hint)
+
+
+def plain(text):
+    return re.sub(r"[`$*\s]+", " ", text).strip()
