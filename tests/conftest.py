@@ -7,6 +7,17 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from course_utils.recipes import monitor
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_pictures():
+    """A training that is only tried need not be watched with 160 pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(monitor, "SHOWN", 4)
+        patch.setattr(monitor, "READ", 2)
+        yield
+
 
 @pytest.fixture
 def notebook(tmp_path):

@@ -121,9 +121,9 @@ def test_the_cards_meet_the_bar():
 
 
 def test_every_class_that_is_asked_for_is_drawn():
-    labels, judge = torch.arange(100) % 10, measure.judge("fashion")
+    labels, judge = torch.arange(40) % 10, measure.judge("fashion")
     made = garments_ddpm.draw_classes(models.network("garments-ddpm"), labels, seed=1)
-    assert made.shape == (100, 1, 28, 28) and made.abs().max() <= 1
+    assert made.shape == (40, 1, 28, 28) and made.abs().max() <= 1
     assert judge.accuracy(made, labels) > 0.75
     assert len(set(judge.labels(made).tolist())) == 10
 

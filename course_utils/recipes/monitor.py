@@ -17,6 +17,7 @@ from course_utils.recipes.artifacts import whole_lines
 from course_utils.tiny.worlds import World, numpy_rng
 from course_utils.training import State
 
+SHOWN, READ = 64, 48  # captions on a sheet; captions of each kind that are examined
 PAGE = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="60">
 <title>It learns</title>
 <style>
@@ -27,9 +28,9 @@ img { max-width: 100%; image-rendering: pixelated; border-radius: 6px }
 ol { columns: 2; font-size: .85rem; color: #555 }
 </style>
 <h1>It learns</h1>
-<p>The same 64 captions, none of them in the training; the newest sheet is on top, and
-this page looks for a newer one every minute. An oracle that teaches nothing reads 48
-captions with one toy and 48 with two.</p>"""
+<p>The same captions, none of them in the training; the newest sheet is on top, and
+this page looks for a newer one every minute. An oracle that teaches nothing reads other
+pictures, as many with one toy as with two.</p>"""
 
 
 def attribute_scores(
@@ -84,11 +85,11 @@ def _look(
 ) -> int:
     """Draw a sheet, examine, and write both down; return the step."""
     rng = numpy_rng(torch.Generator().manual_seed(7))
-    prompts = [scene.caption for scene in world.scenes(64, rng, "test")]
+    prompts = [scene.caption for scene in world.scenes(SHOWN, rng, "test")]
     minutes, ready = round(minutes, 2), draws(state.ema, 10)
     save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
     row = dict(minutes=minutes, step=state.step, loss=round(state.loss, 4))
-    row |= attribute_scores(ready, world, 48)
+    row |= attribute_scores(ready, world, READ)
     with open(work / "progress.jsonl", "a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(row) + "\n")
     _write_page(work, prompts)
