@@ -38,7 +38,7 @@ class Schedule:
         self.name = name
         if beta is not None:
             beta = torch.as_tensor(beta)
-            if beta.ndim != 1 or not ((beta > 0) & (beta < 1)).all():
+            if beta.ndim != 1 or not len(beta) or not ((beta > 0) & (beta < 1)).all():
                 raise ValueError("beta must be (T,) with every value between 0 and 1")
             self.beta = beta.float()
             self.signal_power = self.alpha.cumprod(0).double()  # signal^2

@@ -101,3 +101,12 @@ def test_heat_is_where_the_token_is():
     assert hot[0, 0, :3, :3].sum() > 0.99
     with pytest.raises(ValueError, match=r"side must be one of \[4\], not 16"):
         attention.heat(maps, [2], 8, 16)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_attention_is_paid_by_tensors(place):
+    parts = [torch.ones(2, 3)] * 3
+    parts[place] = None
+    name = ("query", "key", "value")[place]
+    with pytest.raises(ValueError, match=f"{name} must be a torch.Tensor, not None"):
+        attention.attend(*parts)

@@ -1,5 +1,8 @@
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -33,6 +36,7 @@ def test_the_exit_code_says_whether_all_lessons_ran(course, tmp_path):
         ("run 05x", "lesson 05x is not here"),
         ("notebooks 7", "lesson 7 is not here"),
         ("lab 99", "lesson 99 is not here"),
+        ("lab 05,06", "lab opens one lesson"),
         ("train nothing", "nothing"),
         ("bench nothing", "bench is one of tiny, not 'nothing'"),
         ("bench tiny --n 1", "n=1 must be at least 2"),
@@ -42,6 +46,13 @@ def test_bad_input_is_one_line_and_no_traceback(course, words, said):
     done = course(*words.split())
     assert done.exit_code == 1 and said in done.output
     assert len(done.output.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of this kind are of Unix")
+def test_a_kill_stops_every_verb_as_ctrl_c_does(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli._leave(lambda: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(5))
+    assert left.value.code == 130 and capsys.readouterr().err == "stopped\n"
 
 
 def test_a_folder_without_lessons_says_so(monkeypatch, tmp_path):

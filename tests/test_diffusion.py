@@ -432,13 +432,26 @@ def test_nothing_is_broadcast(name, shape):
     "what", [[0.0], np.zeros((2, 1, 4, 4)), Image.new("L", (4, 4))]
 )
 def test_what_is_no_tensor_is_named_with_its_cure(name, what):
-    with pytest.raises(
-        ValueError, match=r"must be a torch.Tensor, not a .*: .*torch\."
-    ):
-        CALLS[name](X, what)
+    for pair in ((X, what), (what, X)):
+        with pytest.raises(
+            ValueError, match=r"must be a torch.Tensor, not a .*: .*torch\."
+        ):
+            CALLS[name](*pair)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_bytes_are_no_pictures(name):
+    with pytest.raises(ValueError, match="must be floats, not torch.uint8: of bytes"):
+        CALLS[name](X, X.to(torch.uint8))
 
 
 def test_none_is_no_tensor():
+    with pytest.raises(ValueError, match="x_t must be a torch.Tensor, not None"):
+        diffusion.ddpm_step(X, None, 5, PLAN)
+    with pytest.raises(ValueError, match="t must be a torch.Tensor, not None"):
+        diffusion.add_noise(X, X, None, PLAN)
+    with pytest.raises(ValueError, match="before must be a tuple"):
+        solvers.dpm_step(X, X, 5, PLAN, to=2, before=7)
     with pytest.raises(ValueError, match="noise must be a torch.Tensor, not None"):
         diffusion.add_noise(X, None, T, PLAN)
     with pytest.raises(ValueError, match="x_T must be a torch.Tensor, not None"):
@@ -447,13 +460,13 @@ def test_none_is_no_tensor():
         diffusion.sample(lambda x, t: None, X, PLAN)
 
 
-@pytest.mark.parametrize("eta", [-0.1, 1.5, math.nan, math.inf])
+@pytest.mark.parametrize("eta", [-0.1, 1.5, math.nan, math.inf, None, "1"])
 def test_an_eta_beyond_ddpm_is_refused(eta):
     with pytest.raises(ValueError, match="eta must lie between 0"):
         diffusion.ddim_step(X, X, 5, PLAN, to=2, eta=eta)
 
 
-@pytest.mark.parametrize("scale", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("scale", [math.nan, math.inf, -math.inf, None, "3"])
 def test_a_guidance_that_is_no_number_is_refused(scale):
     with pytest.raises(ValueError, match="scale must be a finite number"):
         diffusion.guidance(X, X, scale)
@@ -470,6 +483,9 @@ def test_a_guidance_that_is_no_number_is_refused(scale):
         (dict(timesteps=[3, 7, -1]), "must go down"),
         (dict(timesteps=[9, -1], num_steps=3), "num_steps or timesteps, not both"),
         (dict(noise=X), "pass a generator"),
+        (dict(visits=[]), "'visits': the walk goes through num_steps or timesteps"),
+        (dict(step=diffusion.ddim_step, ets=1), "'ets': .* takes clip, eta, predicts"),
+        (dict(step=None), "step must be a function such as ddpm_step"),
     ],
 )
 def test_a_walk_that_goes_nowhere_is_refused(options, words):

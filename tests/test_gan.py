@@ -96,6 +96,22 @@ def test_r1_says_what_is_missing():
         gan.r1_penalty(nn.Linear(3, 1)(x), x)
 
 
+@pytest.mark.parametrize(
+    "call, name",
+    [
+        (lambda: gan.discriminator_loss(None, torch.ones(2, 1)), "real_logits"),
+        (lambda: gan.discriminator_loss(torch.ones(2, 1), None), "fake_logits"),
+        (lambda: gan.generator_loss(None), "fake_logits"),
+        (lambda: gan.saturating_loss(None), "fake_logits"),
+        (lambda: gan.r1_penalty(torch.ones(2, 1), None), "real"),
+        (lambda: gan.pack(None), "x"),
+    ],
+)
+def test_what_is_no_tensor_is_named(call, name):
+    with pytest.raises(ValueError, match=f"^{name} must be a torch.Tensor, not None"):
+        call()
+
+
 def test_packing_lays_neighbours_side_by_side():
     images = torch.arange(4.0)[:, None, None, None].expand(4, 1, 8, 8)
     packed = gan.pack(images, 2)

@@ -1,5 +1,4 @@
 import dataclasses
-import importlib.util
 import json
 import re
 import shutil
@@ -7,6 +6,7 @@ import subprocess
 import sys
 
 import diffusers
+import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -286,6 +286,11 @@ def test_bad_tasks_and_names_are_refused_with_what_there_is():
         models.load("inpainting", "zeroscope")
     with pytest.raises(ValueError, match="'no-such-model' is no model.*judge-digits"):
         models.load("text-to-image", "no-such-model")
+    for name in (None, ["tiny"]):
+        with pytest.raises(ValueError, match="name must be a text, such as .tiny."):
+            models.load("text-to-image", name)
+        with pytest.raises(ValueError, match="name must be a text, such as .tiny."):
+            models.path(name)
 
 
 @pytest.mark.parametrize("task", ["instruct", "text-to-video", "unconditional"])
@@ -406,7 +411,6 @@ def test_lightning_is_its_base_with_a_lora_fused_and_trailing_steps(
             calls.append("fused")
 
     monkeypatch.setattr(diffusers, "StableDiffusionXLPipeline", Pipeline)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     lightning("base", tmp_path / "four.safetensors")
     pipe = models.load("text-to-image", "sdxl-lightning")
     assert calls == ["base", f"{tmp_path}/four.safetensors", "fused"]
@@ -416,14 +420,7 @@ def test_lightning_is_its_base_with_a_lora_fused_and_trailing_steps(
     assert "num_inference_steps=4, guidance_scale=0" in capsys.readouterr().out
 
 
-def test_lightning_without_peft_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install peft"):
-        models.load("text-to-image", "sdxl-lightning")
-
-
 def test_a_real_lora_changes_a_real_pipeline(lightning, tmp_path):
-    peft = pytest.importorskip("peft")
     pipe = small_sdxl()
     pipe.save_pretrained(tmp_path / "base")
     place = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"

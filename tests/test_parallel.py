@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from course_utils import session
-from course_utils.commands import costs, parallel, runner
+from course_utils.commands import costs, interrupt, parallel, runner
 from course_utils.commands.kernel import Watch
 from course_utils.commands.status import Status
 
@@ -101,8 +101,8 @@ def test_on_a_terminal_one_line_lives_and_goes(monkeypatch):
     stream, watch = io.StringIO(), Watch()
     stream.isatty = lambda: True
     status, watch.cell, watch.cells = Status(2, stream), 7, 40
-    status.now({"05_x": watch})
-    assert stream.getvalue().endswith("now 05 cell 7/40")
+    status.now({"05_x": watch, "06_x": Watch()})
+    assert stream.getvalue().endswith("now 05 cell 7/40, 06 starts")
     assert stream.getvalue().startswith("\r0 of 2 ended")
     status.end("05_x  12 s")
     lines = stream.getvalue().split("\r")
@@ -131,7 +131,7 @@ time.sleep(300)
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are of Unix")
 def test_a_kill_is_an_interrupt_while_lessons_run():
-    with pytest.raises(KeyboardInterrupt), parallel._kill_is_interrupt():
+    with pytest.raises(KeyboardInterrupt), interrupt.kill_is_interrupt():
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -186,6 +186,8 @@ def test_bars_fill_from_floor_to_ceiling(value, floor, ceiling, filled):
 def test_the_bar_of_seconds_is_logarithmic(metric):
     fast, slow = (index.share(score(x, 30, 0.01, metric)) for x in (0.17, 0.31))
     assert fast - slow == pytest.approx(0.075, abs=0.01)
+    near = index.share(score(0.17, 1, 0.05, metric))  # of less than three powers, too
+    assert near == pytest.approx(0.59, abs=0.01)
     assert index.share(score(0.01, 30, 0.01, metric)) == 1
     assert index.share(score(0, 30, 0, metric)) == 1, "zero has no logarithm"
 

@@ -156,6 +156,20 @@ def test_the_lesson_hears_how_many_threads_it_has(notebook, tmp_path, monkeypatc
     assert texts(run(path, tmp_path, threads=3)) == ["3\n"]
 
 
+def test_a_notebook_that_does_not_say_its_language_runs(notebook, tmp_path):
+    path = notebook("05_ok", "x = 1")
+    nb = nbformat.read(path, 4)
+    del nb.metadata["language_info"]
+    nbformat.write(nb, path)
+    assert not run(path, tmp_path).error
+
+
+def test_the_kernels_connection_file_goes_with_the_lessons_folder(notebook, tmp_path):
+    code = "import ipykernel, os, tempfile\nfile = ipykernel.get_connection_file()\n"
+    code += "print(os.path.samefile(os.path.dirname(file), tempfile.gettempdir()))"
+    assert texts(run(notebook("05_ok", code), tmp_path)) == ["True\n"]
+
+
 def test_what_a_lesson_leaves_in_the_temporary_folder_goes(notebook, tmp_path):
     path = notebook("05_ok", "import tempfile\nprint(tempfile.mkdtemp())")
     [text] = texts(run(path, tmp_path))

@@ -65,7 +65,7 @@ def test_too_few_steps_are_refused(T):
         schedules.linear(T)
 
 
-@pytest.mark.parametrize("beta", [[0.1, 1.0], [0.0, 0.1], [[0.1, 0.2]]])
+@pytest.mark.parametrize("beta", [[0.1, 1.0], [0.0, 0.1], [[0.1, 0.2]], []])
 def test_impossible_betas_are_refused(beta):
     with pytest.raises(ValueError, match="between 0 and 1"):
         schedules.Schedule(torch.tensor(beta))

@@ -53,6 +53,12 @@ alpha_without_root = mean_with(right_x0, lambda a, bar, b: a * (1 - b) / (1 - ba
 alpha_missing = mean_with(right_x0, lambda a, bar, b: (1 - b) / (1 - bar))
 bar_of_t = mean_with(lambda a, bar, b: bar**0.5 * (1 - a) / (1 - bar), right_xt)
 factors_swapped = mean_with(right_xt, right_x0)
+not_divided = mean_with(
+    lambda a, bar, b: b**0.5 * (1 - a), lambda a, bar, b: a**0.5 * (1 - b)
+)
+divided_by_before = mean_with(
+    lambda a, bar, b: b**0.5 * (1 - a) / (1 - b), lambda a, bar, b: a**0.5
+)
 
 
 def posterior_cases() -> list[tuple]:
@@ -107,7 +113,8 @@ def trained(answer, x0, noise, t, schedule):
 def step(model, x0, noise, t, schedule, *, target="noise", detach=False, times=1):
     prediction = model(diffusion.add_noise(x0, noise, t, schedule), t)
     prediction = prediction.detach() if detach else prediction
-    loss = F.mse_loss(prediction, {"noise": noise, "x0": x0}[target])
+    targets = {"noise": noise, "x0": x0, "fresh": torch.randn_like(noise)}
+    loss = F.mse_loss(prediction, targets[target])
     (loss * times).backward()
     return loss
 
@@ -122,6 +129,10 @@ def train_step(model, x0, noise, t, schedule):
 
 def target_x0(model, x0, noise, t, schedule):
     return step(model, x0, noise, t, schedule, target="x0")
+
+
+def fresh_noise(model, x0, noise, t, schedule):
+    return step(model, x0, noise, t, schedule, target="fresh")
 
 
 def detached(model, x0, noise, t, schedule):
@@ -171,15 +182,17 @@ def model(x: Tensor, t: Tensor) -> Tensor:
 
 
 def walk(model, x_T, schedule, *, predicts="x0", last=0.0, power=0.5, small=False,
-          again=False, upwards=False, quiet=False):  # fmt: skip
+          again=False, upwards=False, quiet=False, swapped=False,
+          until=0):  # fmt: skip
     x = x_T
-    for t in range(schedule.T) if upwards else reversed(range(schedule.T)):
+    for t in range(schedule.T) if upwards else reversed(range(until, schedule.T)):
         steps = torch.full((len(x),), t)
         for _ in range(2 if again else 1):
             x0, _ = diffusion.x0_and_noise(
                 model(x, steps), x, steps, schedule, predicts
             )
-            mean, variance = diffusion.posterior(x0, x, t, schedule)
+            known = (x, x0) if swapped else (x0, x)
+            mean, variance = diffusion.posterior(*known, t, schedule)
             variance = variance if small else schedule.beta[t]
             share = (1.0 if t else last) * (0.0 if quiet else 1.0)
             x = mean + share * variance**power * torch.randn_like(x)

@@ -24,6 +24,10 @@ EXERCISES = {
             ),
             "Your x0 gets the root of alpha_bar[t]. We go to t - 1, so it is the root "
             "of alpha_bar[t - 1].": answers.bar_of_t,
+            "The denominators are missing: both factors are divided by "
+            "1 - alpha_bar[t].": answers.not_divided,
+            "You divide by 1 - alpha_bar[t - 1]. Below both factors stands "
+            "1 - alpha_bar[t].": answers.divided_by_before,
             "The two factors are swapped: late in the chain x_t should count for "
             "almost everything, at t = 1 x0.": answers.factors_swapped,
         },
@@ -52,10 +56,12 @@ EXERCISES = {
             "The loss is right, but no gradient has arrived in the network: call "
             "loss.backward() before you return.": answers.no_backward,
             "The network saw the clean pictures. Give it x_t.": answers.sees_clean,
+            "You drew new noise for the target. The network should name the noise "
+            "that is in its input: the one you were given.": answers.fresh_noise,
             "The square roots are missing in your x_t (eq. 4).": answers.no_roots,
         },
-        hint="Three lines: x_t by add_noise, the loss between prediction and noise, "
-        "backward. Return the loss.",
+        hint="The function loss above is the first two lines, and .backward() the "
+        "third.",
         praise="Right: the loss and all gradients are ours.",
     ),
     "06.3": Exercise(
@@ -73,15 +79,18 @@ EXERCISES = {
             "reversed(range(T)).": answers.walks(upwards=True),
             "You read the prediction as noise. This model predicts the clean picture, "
             "so it goes into the posterior as it is.": answers.walks(predicts="noise"),
-            "You never add noise. Then every walk ends in the middle.": (
+            "You never add noise. Then all walks end in one point.": (
                 answers.walks(quiet=True)
             ),
+            "The posterior wants the clean picture first, then x_t.": (
+                answers.walks(swapped=True)
+            ),
+            "You stop one step early: t = 0 is a step, too.": answers.walks(until=1),
             "That is fixed_small, the posterior's own variance. This exercise asks for "
             "fixed_large: beta[t].": answers.walks(small=True),
         },
-        hint="For each t from T - 1 down to 0: ask the model, take the mean of "
-        "diffusion.posterior, and add schedule.beta[t] ** 0.5 * torch.randn_like(x) "
-        "unless t is 0.",
+        hint="algorithm_2 with two lines replaced: what does posterior take, and which "
+        "two things does it return?",
         praise="Right: from the same noise to the same pictures as ours.",
     ),
     "06.4": Exercise(
@@ -96,6 +105,6 @@ EXERCISES = {
         },
         hint="The forward step shrinks and then adds noise, so that the variance "
         "stays. What if you go back a thousand times and only undo one of the two?",
-        praise="Right. The mean alone is an average, and averages huddle together.",
+        praise="Right. The mean alone leads every walk to one end.",
     ),
 }

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import click
 
+from course_utils.commands.interrupt import kill_is_interrupt
+
 LESSONS = click.argument("lessons", nargs=-1, metavar="[LESSONS]...")
 
 
@@ -62,7 +64,11 @@ def open_lab(lesson: str) -> None:
     from course_utils.commands import choice
 
     def start() -> bool:
-        [notebook] = choice.lessons([lesson])
+        notebook, *others = choice.lessons([lesson])
+        if others:
+            raise ValueError(
+                f"lab opens one lesson, as in `course lab 05`; not {lesson}"
+            )
         try:
             from jupyterlab.labapp import main as lab
         except ImportError:
@@ -139,7 +145,8 @@ def say_address(url: str | None, unset: bool) -> None:
 def _leave(work: Callable[[], bool]) -> None:
     """Exit with 0 if `work` says that all went well; say bad input in one line."""
     try:
-        fine = work()
+        with kill_is_interrupt():
+            fine = work()
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:

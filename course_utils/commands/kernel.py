@@ -111,6 +111,7 @@ def kernel_class(work: Path, cwd: Path, watch: Watch, threads: int) -> type:
         async def start_kernel(self, **kwargs: Any) -> None:
             quiet = subprocess.DEVNULL  # what a kernel logs is not for the learner
             kwargs |= {"env": env, "stdout": quiet, "stderr": quiet, "cwd": str(cwd)}
+            self.connection_file = str(work / "kernel.json")  # goes with the folder
             await super().start_kernel(**kwargs)
             watch.pid = self.provisioner.pid
             if watch.ended:

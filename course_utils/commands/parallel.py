@@ -1,17 +1,15 @@
 """Lessons side by side: as many as cores and memory allow, the longest first."""
 
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from course_utils import session
 from course_utils.commands import runner
 from course_utils.commands.costs import Cost
+from course_utils.commands.interrupt import kill_is_interrupt
 from course_utils.commands.kernel import Watch
 from course_utils.commands.status import Status
 
@@ -52,7 +50,7 @@ def run_all(
     """
     waiting = sorted(jobs, key=lambda job: -job.cost.seconds) if most > 1 else [*jobs]
     running: dict[Future, tuple[Job, Watch]] = {}
-    with ThreadPoolExecutor(most) as pool, _kill_is_interrupt():
+    with kill_is_interrupt(), ThreadPoolExecutor(most) as pool:
         try:
             while waiting or running:
                 while job := _next(waiting, running, most, free_mb):
@@ -85,23 +83,3 @@ def _run(job: Job, threads: int, watch: Watch) -> runner.Result:
         return runner.run(job.source, job.out, job.values, watch=watch, threads=threads)
     except runner.LessonFailed as failed:
         return failed.result
-
-
-@contextmanager
-def _kill_is_interrupt() -> Iterator[None]:
-    """Let a kill and a closed terminal stop the run as Ctrl-C does: no kernel stays."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    kills = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    if threading.current_thread() is not threading.main_thread():
-        kills = []  # only there may one listen
-    kills = [kill for kill in kills if signal.getsignal(kill) == signal.SIG_DFL]
-    for kill in kills:
-        signal.signal(kill, stop)
-    try:
-        yield
-    finally:
-        for kill in kills:
-            signal.signal(kill, signal.SIG_DFL)

@@ -97,6 +97,7 @@ def _execute(
                 str(out),
                 values,
                 kernel_name="python3",
+                language="python",  # not every editor writes it down
                 progress_bar=False,
                 execution_timeout=timeout,
                 start_timeout=120,

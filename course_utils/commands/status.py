@@ -48,7 +48,10 @@ class Status:
             self.width = 0
 
     def _line(self, running: dict[str, Watch], moment: float) -> str:
-        each = (f"{n[:2]} cell {w.cell}/{w.cells}" for n, w in running.items())
+        each = (
+            f"{name[:2]} {f'cell {w.cell}/{w.cells}' if w.cell else 'starts'}"
+            for name, w in running.items()
+        )
         took = duration(moment - self.began)
         return f"{self.ended} of {self.total} ended, {took}; now {', '.join(each)}"
 

@@ -13,6 +13,7 @@ A model is any callable `model(x_t, t)` that returns its prediction, shaped like
 
 import operator
 from collections.abc import Callable
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -98,6 +99,7 @@ def levels(t: int, to: int, schedule: Schedule) -> tuple[Tensor, Tensor]:
 
 def same_step(t: int, x: Tensor) -> Tensor:
     """The int t as long (B,), one for each picture of x."""
+    check_tensor(x, "x_t")
     return torch.full((len(x),), whole(t, "t"), device=x.device)
 
 
@@ -119,8 +121,13 @@ def check_same(
     cure: str = "nothing is broadcast here, so slice or expand it yourself",
 ) -> None:
     """Refuse two tensors of unequal shapes: broadcasting would answer wrongly."""
-    check_tensor(x, name)
-    check_tensor(other, other_name)
+    for tensor, its_name in ((x, name), (other, other_name)):
+        check_tensor(tensor, its_name)
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            raise ValueError(
+                f"{its_name} must be floats, not {tensor.dtype}: of bytes in 0..255 "
+                f"pass {its_name}.float() / 127.5 - 1"
+            )
     if other.shape != x.shape:
         raise ValueError(
             f"{other_name} must have the shape of {name}, {tuple(x.shape)}, "
@@ -132,6 +139,8 @@ def _signal_and_sigma(
     t: Tensor, schedule: Schedule, x: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Look up signal[t] and sigma[t], shaped to multiply x."""
+    if not isinstance(t, Integral):
+        check_tensor(t, "t")
     t = torch.as_tensor(t, device=x.device)
     if t.is_floating_point() or t.ndim > 1 or (t.ndim == 1 and len(t) != len(x)):
         raise ValueError(

@@ -1,5 +1,6 @@
 """All the way from noise to data: the one loop that every step fits."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
@@ -64,6 +65,7 @@ def trajectory(
     check_tensor(x_T, "x_T")
     if "noise" in options:
         raise ValueError("noise would be the same at every step: pass a generator")
+    _check_step(step, schedule, options)
     path, x = _path(schedule, num_steps, timesteps), x_T
     yield path[0], x
     for t, to in pairwise(path):
@@ -77,6 +79,23 @@ def sample(model: Model, x_T: Tensor, schedule: Schedule, **options: object) -> 
     """Turn noise x_T into data: the end of `trajectory`, which explains the options."""
     *_, (_, x0) = trajectory(model, x_T, schedule, **options)
     return x0
+
+
+def _check_step(step: Step, schedule: Schedule, options: dict) -> None:
+    """Refuse what the step does not take before the walk, not in the midst of it."""
+    if not callable(step):
+        raise ValueError(f"step must be a function such as ddpm_step, not {step!r}")
+    signature = inspect.signature(step)
+    try:
+        signature.bind(None, None, 0, schedule, to=-1, generator=None, **options)
+    except TypeError as error:
+        known = [
+            name for name, p in signature.parameters.items() if p.kind == p.KEYWORD_ONLY
+        ]
+        raise ValueError(
+            f"{error}: the walk goes through num_steps or timesteps, and its step also "
+            f"takes {', '.join(sorted({*known} - {'to', 'generator', 'noise'}))}"
+        ) from None
 
 
 def _path(

@@ -65,6 +65,8 @@ def dpm_step(
                 "before must be None at the last step, to=-1: it is infinitely long, "
                 "and only the first order is finite"
             )
+        if not (isinstance(before, tuple) and len(before) == 2):
+            raise ValueError("before must be a tuple (t, x0) of one step earlier")
         t_before, x0_before = before
         check_same("x0", x0, "the x0 in before", x0_before)
         r = (now - log_snr(t_before, t, schedule)[0]) / h

@@ -10,6 +10,7 @@ needs noise draws it from the generator, one that needs none ignores it.
 """
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -94,7 +95,7 @@ def ddim_step(
     eta = 0 is deterministic, eta = 1 as noisy as DDPM; noise, predicts and clip are
     ddpm_step's.
     """
-    if not 0 <= eta <= 1:
+    if not (isinstance(eta, Real) and 0 <= eta <= 1):
         raise ValueError(f"eta must lie between 0 (DDIM) and 1 (DDPM), not {eta!r}")
     steps = same_step(t, x_t)
     x0, direction = x0_and_noise(prediction, x_t, steps, schedule, predicts)
@@ -116,7 +117,7 @@ def guidance(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor
     scale = 1 is no guidance. Ho and Salimans 2022, eq. 6, with scale = 1 + w.
     """
     check_same("unconditional", unconditional, "conditional", conditional)
-    if not math.isfinite(scale):
+    if not (isinstance(scale, Real | Tensor) and math.isfinite(scale)):
         raise ValueError(f"scale must be a finite number, 1 for none, not {scale!r}")
     return unconditional + scale * (conditional - unconditional)
 

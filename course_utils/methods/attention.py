@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from course_utils.images import check_tensor
+
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """softmax(Q K' / sqrt(d)) V: Vaswani et al. 2017, eq. 1.
@@ -19,6 +21,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     query (..., N, d), key (..., M, d), value (..., M, c) -> (..., N, c), and the
     weights (..., N, M), each row of which sums to 1.
     """
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        check_tensor(x, name)
     scores = query @ key.mT / query.shape[-1] ** 0.5
     weights = scores.softmax(-1)
     return weights @ value, weights

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as spectral_norm
 
+from course_utils.images import check_tensor
+
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Punish calling a real picture forged, and a forged one real.
@@ -20,6 +22,8 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     eq. 1, with the sign of a loss). log 4 = 1.386 for one who can only guess.
     softplus(-l) is -log sigmoid(l), and stays finite where the logarithm does not.
     """
+    check_tensor(real_logits, "real_logits")
+    check_tensor(fake_logits, "fake_logits")
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
@@ -28,6 +32,7 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 
     Goodfellow et al. 2014, section 3, last paragraph. Strong where D is sure.
     """
+    check_tensor(fake_logits, "fake_logits")
     return F.softplus(-fake_logits).mean()
 
 
@@ -36,6 +41,7 @@ def saturating_loss(fake_logits: Tensor) -> Tensor:
 
     Its gradient by the logit is -D(G(z)): nothing is left of it where D is sure.
     """
+    check_tensor(fake_logits, "fake_logits")
     return -F.softplus(fake_logits).mean()
 
 
@@ -46,6 +52,8 @@ def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
     `real_logits` are D's answers to `real`, which needs requires_grad. D must look at
     pictures one by one, so without batch norm.
     """
+    check_tensor(real, "real")
+    check_tensor(real_logits, "real_logits")
     if not real.requires_grad:
         raise ValueError("real has no gradient: call real.requires_grad_() before D")
     (slope,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
@@ -96,6 +104,7 @@ def pack(x: Tensor, m: int = 2) -> Tensor:
 
     Pictures (B, C, H, W) -> (B/m, m*C, H, W), points (..., B, 2) -> (..., B/m, m*2).
     """
+    check_tensor(x, "x")
     batch = -4 if x.ndim == 4 else -2
     if x.shape[batch] % m:
         raise ValueError(f"m={m} must divide the batch of {x.shape[batch]}")

@@ -1,7 +1,6 @@
 """Real checkpoints: from this computer, or, if it was allowed, from the hub."""
 
 import contextlib
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -40,8 +39,6 @@ def load_real(task: str, name: str, options: dict[str, Any]) -> Any:
 def _with_lora(task: str, name: str, options: dict[str, Any]) -> Any:
     """A checkpoint that is a LoRA (Hu et al. 2021) of few steps on top of another."""
     checkpoint = REGISTRY[name]
-    if importlib.util.find_spec("peft") is None:
-        raise ImportError(f"{name!r} is a LoRA, which needs: pip install peft")
     pipe = load_real(task, checkpoint.base, options)
 
     def fetch(repo: str, **where: Any) -> None:

@@ -34,6 +34,10 @@ def load(task: str, name: str | os.PathLike, **options: Any) -> Any:
     """
     if task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, not {task!r}")
+    if not isinstance(name, str | os.PathLike):
+        raise ValueError(
+            f'name must be a text, such as "tiny", or a Path, not {name!r}'
+        )
     if name in REGISTRY:
         return load_real(task, str(name), options)
     folder = Path(name) if Path(name).is_dir() else path(str(name))

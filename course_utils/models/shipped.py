@@ -20,6 +20,8 @@ def path(name: str) -> Path:
     "tiny" is the miniature Stable Diffusion, tiny-sd. Raises ValueError for a name that
     is not shipped, OSError for a missing or damaged file, with what to do about it.
     """
+    if not isinstance(name, str):
+        raise ValueError(f'name must be a text, such as "tiny", not {name!r}')
     name = "tiny-sd" if name == "tiny" else name
     session.uses(name)
     return _verified(name, WEIGHTS)

@@ -40,6 +40,21 @@ Plain diffusers loads it:
 
 Read by the oracle, DPM-Solver++, 20 steps, guidance 3.
 
+## With other people's tools
+
+Any scheduler of diffusers can be put in its place: scheduler_config.json says
+`clip_sample: false`, as that of Stable Diffusion 1.5, because latents go far beyond 1.
+PNDM needs more steps than the others. A ControlNet starts from the UNet with one
+option, because here f is 4, not 8:
+`ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(16, 32, 96))`.
+
+The training scripts of diffusers want pictures in folders: `course_utils.toybox.export`
+writes them, and says which columns to name. Their default rates are for larger models.
+With AdamW and batches of 4, a ControlNet learns at 1e-3 in 300 steps, the token of
+Textual Inversion at 5e-3, a LoRA of rank 4 at 4e-3.
+
+## How it was made
+
 - **Data** the toybox, split "train", drawn as it is used: {toys} toys, up to {most} at
   once. Combinations of toy and colour that are held out are in toybox.HELD_OUT.
 - **Parts** AutoencoderKL (f = 4, 4 channels), CLIPTextModel (3 layers, 128 wide) and

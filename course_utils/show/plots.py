@@ -56,7 +56,9 @@ def draw_points(
     panels = list(fig.subplots(down, across, squeeze=False).flat)
     for ax in panels:
         ax.set_axis_off()
-    pairs = zip(panels, colours(clouds), clouds.items(), strict=False)
+    # more panels than colours are moments of one thing, not so many methods
+    tints = colours(clouds, many=len(clouds) <= 6)
+    pairs = zip(panels, tints, clouds.items(), strict=False)
     for ax, colour, (name, cloud) in pairs:
         _panel(ax, cloud, centres, limit, name, colour)
     return fig
