@@ -109,4 +109,19 @@ EXERCISES = {
         praise="Right: it can only guess, everywhere, for a likely picture as for an "
         "unlikely one.",
     ),
+    "02.5": Exercise(
+        reference=4,
+        mistakes={
+            "You counted the sizes, 4, 8, 16, 32, 64. A doubling is the way from one "
+            "to the next.": 5,
+            "64 is 16 times 4. But each layer doubles what the one before it made: 2 "
+            "times 2 times ...": 16,
+            "That would be the way from a single pixel. The first layer makes 4x4 at "
+            "once.": 6,
+            "That ends at 32x32: once more.": 3,
+            "That ends at 16x16: double it on.": 2,
+        },
+        hint="4, 8, 16 and so on: count the arrows, not the numbers.",
+        praise="Right: 4, 8, 16, 32, 64, as in figure 1 of the paper.",
+    ),
 }
