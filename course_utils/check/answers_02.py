@@ -42,6 +42,15 @@ def only_real(real_logits, fake_logits):
     return F.softplus(-real_logits).mean()
 
 
+def all_real(real_logits, fake_logits):
+    return F.softplus(-real_logits).mean() + F.softplus(-fake_logits).mean()
+
+
+def crutch(real_logits, fake_logits):
+    real, fake = torch.sigmoid(real_logits), torch.sigmoid(fake_logits)
+    return -torch.log(real + 1e-8).mean() - torch.log(1 - fake + 1e-8).mean()
+
+
 def logarithm(real_logits, fake_logits):
     real, fake = torch.sigmoid(real_logits), torch.sigmoid(fake_logits)
     return -torch.log(real).mean() - torch.log(1 - fake).mean()

@@ -27,6 +27,10 @@ EXERCISES = {
             "The number is right, but no gradient leads back to the logits, so that "
             "nobody can learn from it. Return the tensor, without .item() or "
             ".detach().": answers.number,
+            "Both halves reward the same answer. D should call the forgeries forged: "
+            "their half is softplus(+l).": answers.all_real,
+            "You add a little inside the logarithm. That keeps it finite, and wrong "
+            "for a sure D. softplus needs no such crutch.": answers.crutch,
             "Your logits go through a sigmoid and then through another one, the "
             "softplus. Leave the first out.": answers.sigmoid_twice,
         },
@@ -41,6 +45,10 @@ EXERCISES = {
         mistakes={
             "That is the saturating loss, log(1 - D(G(z))). It has hardly a gradient "
             "when D wins. Which loss keeps pushing?": gan.saturating_loss,
+            "That is the saturating loss, log(1 - D(G(z))): hardly a gradient when D "
+            "wins, and infinite for a fooled D. Which loss keeps pushing?": (
+                lambda fake_logits: (1 - fake_logits.sigmoid()).log().mean()
+            ),
             "You minimise -log(1 - D(G(z))). That is D's own wish: it makes G forge so "
             "badly that D sees it at once.": answers.helps_discriminator,
             "Right, but for the sign: this way G learns to be caught.": (
@@ -101,6 +109,8 @@ EXERCISES = {
             "and be always right.": 0.0,
             "You compared two pictures with each other. D compares real with forged, "
             "for one picture at a time.": 100 / 101,
+            "It has no other picture to compare with, only this one: is it more likely "
+            "to be real or forged?": 0.99,
             "That is log 4 over 2, its loss per picture. The question is what it "
             "answers.": 0.6931,
             "log 4 is its loss. The question is what it answers.": 1.3863,

@@ -6,6 +6,7 @@ step k of a run depends on nothing but the weights and k: a run that was killed 
 as if it had not been, and two processes that share a batch take the same step as one.
 """
 
+import atexit
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -83,6 +84,8 @@ def _steps(
 ) -> Iterator[State]:
     """Yield the State after each step; `known` are the settings of `train`."""
     accelerator = Accelerator()
+    if accelerator.num_processes > 1:  # else a process that ends first may abort
+        atexit.register(accelerator.end_training)
     average = deepcopy(model).to(accelerator.device).eval().requires_grad_(False)
     model.to(accelerator.device)
     state, steps = State(0, math.nan, 0.0, model, average), known["steps"]
