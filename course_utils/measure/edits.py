@@ -34,6 +34,19 @@ class Triple:
         """The edit in words."""
         return toybox.instruct(self.edit)
 
+    @property
+    def captions(self) -> tuple[str, str]:
+        """What a user would say of both: toys, colours, and what the edit is about.
+
+        All else is left open, so a method that keeps it does so by itself.
+        """
+        said = {"toy", "colour", "count", self.edit.attribute}
+        before, after = (
+            toybox.say({k: v for k, v in scene.attributes.items() if k in said})
+            for scene in (self.scene, self.target)
+        )
+        return before, after
+
 
 def triples(n: int, seed: int = 0, kinds: Sequence[str] = KINDS) -> list[Triple]:
     """n triples, the kinds taking turns; scenes of the split "test", edits too.
