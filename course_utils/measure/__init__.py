@@ -13,7 +13,7 @@ puts real pictures (the best that can be hoped for) and static (the worst) besid
     who looks          judge
 
 Their homes: distances, reports, classifier, attributes, pairs, clip, cost; bench
-examines a whole model.
+examines a whole model, edits a way of changing pictures.
 """
 
 from course_utils.measure.attributes import attribute_accuracy as attribute_accuracy

@@ -112,7 +112,8 @@ def _psnr_where(a: Tensor, b: Tensor, where: Tensor) -> Tensor:
     """PSNR over the pixels of a mask (B, 1, H, W); nan where it is empty."""
     error = ((a - b).square() * where).flatten(1).sum(1)
     pixels = where.flatten(1).sum(1) * a.shape[1]
-    return 10 * (4 / (error / pixels).clamp(min=1e-10)).log10() + 0 / pixels
+    found = 10 * (4 / (error / pixels).clamp(min=1e-10)).log10()
+    return torch.where(pixels > 0, found, torch.nan)
 
 
 def _verdict(triple: Triple, seen: dict) -> tuple[float, float]:

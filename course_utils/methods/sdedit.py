@@ -46,13 +46,15 @@ def sdedit(
     generator: torch.Generator | None = None,
     **options: object,
 ) -> Tensor:
-    """Noise the guide up to a step, and walk back from there: Algorithm 1 and 2.
+    """Noise the guide up to a step, and walk back from there: the paper's section 3.
 
     guide     (B, ...), pictures or latents; strength 0 returns it as it is
     strength  the paper's t0: where the walk begins, as a share of its num_steps
     noise     what is added, like the guide; drawn from `generator` if not given
     mask      (B, 1, H, W) in 0..1, 1 where pictures may change: elsewhere each step's
-              result is the guide, as noisy as it should be there (Algorithm 3)
+              result is the guide, as noisy as it should be there
+    step      the paper's walk is stochastic, as ddim_step is with eta=1; under a mask
+              it draws the guide's noise anew at each step, here it stays the same
     options   keywords of the step, such as predicts="v"
     """
     check_tensor(guide, "guide")
