@@ -48,6 +48,15 @@ def test_captions_say_toys_colours_and_what_the_edit_is_about():
     assert all(toybox.parse(caption) for triple in SOME for caption in triple.captions)
 
 
+def test_of_a_toy_that_is_added_the_caption_says_all():
+    scene = Scene([Thing("cat", "red", size="small")], "sand")
+    star = dict(toy="star", colour="blue", size="big", pattern="plain", place="top")
+    edit = Edit("add", star)
+    triple = edits.Triple(scene, edit, toybox.apply(scene, edit))
+    said = "a big plain blue star at the top and a red cat"
+    assert triple.captions == ("a red cat", said)
+
+
 def test_what_is_changed_lies_where_the_toy_is():
     moved = [triple for triple in SOME if triple.edit.attribute == "colour"]
     where = edits.changed(moved)

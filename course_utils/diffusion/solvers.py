@@ -8,7 +8,7 @@
 The rest is as in course_utils.diffusion, where `ddim_step` lives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -137,25 +137,34 @@ def dpm_sample(
     )
 
 
-def invert(
+def inversion(
     model: Model,
     x0: Tensor,
     schedule: Schedule,
     *,
-    num_steps: int = 50,
+    num_steps: int | None = None,
+    timesteps: Sequence[int] | None = None,
     predicts: str = "noise",
-) -> Tensor:
-    """Find the noise that `ddim_step` with eta = 0 turns into x0: DDIM backwards.
+) -> Iterator[tuple[int, Tensor]]:
+    """Walk up to the noise that `ddim_step` with eta = 0 turns into x0: DDIM backwards.
 
-    Goes up timesteps(T, num_steps). To step from s to t one would need the noise in
-    x_t; the model is asked at t, but shown x_s: exact for infinitely many steps only.
-    Song et al. 2021 (DDIM), section 4.3. `predicts` is "noise" or "v".
+    Yields (-1, x0), then (t, x_t) at each of timesteps(T, num_steps), 50 if not given,
+    from clean to noisy; or at those of `timesteps`, which go from noisy to clean, as in
+    a walk. To step from s to t one would need the noise in x_t; the model is asked at
+    t, but shown x_s: exact for infinitely many steps only. Song et al. 2021 (DDIM),
+    section 4.3. `predicts` is "noise" or "v".
     """
     if predicts not in ("noise", "v"):
         raise ValueError(f'predicts must be "noise" or "v" here, not {predicts!r}')
     check_tensor(x0, "x0")
+    if timesteps is None:
+        number = 50 if num_steps is None else num_steps
+        timesteps = diffusion.timesteps(schedule.T, number)
+    elif num_steps is not None:
+        raise ValueError("give num_steps or timesteps, not both")
     x = x0
-    for s, t in pairwise([-1, *reversed(diffusion.timesteps(schedule.T, num_steps))]):
+    yield -1, x
+    for s, t in pairwise([-1, *reversed(timesteps)]):
         there = same_step(t, x)
         with torch.no_grad():
             prediction = model(x, there)
@@ -164,4 +173,10 @@ def invert(
             here = torch.full_like(there, s)
             clean, noise = x0_and_noise(prediction, x, here, schedule, predicts)
         x = diffusion.add_noise(clean, noise, there, schedule)
-    return x
+        yield t, x
+
+
+def invert(model: Model, x0: Tensor, schedule: Schedule, **options: object) -> Tensor:
+    """Find the noise that DDIM turns into x0: the end of `inversion`, see there."""
+    *_, (_, x_T) = inversion(model, x0, schedule, **options)
+    return x_T

@@ -38,14 +38,22 @@ class Triple:
     def captions(self) -> tuple[str, str]:
         """What a user would say of both: toys, colours, and what the edit is about.
 
-        All else is left open, so a method that keeps it does so by itself.
+        All else is left open, so a method that keeps it does so by itself. Of a toy
+        that is added all is said, as the instruction does.
         """
-        said = {"toy", "colour", "count", self.edit.attribute}
-        before, after = (
-            toybox.say({k: v for k, v in scene.attributes.items() if k in said})
-            for scene in (self.scene, self.target)
-        )
-        return before, after
+        new = _toy_that_changes(self) if self.edit.attribute == "add" else None
+        return self._said(self.scene), self._said(self.target, new)
+
+    def _said(self, scene: Scene, whole: int | None = None) -> str:
+        """The scene in words: what matters, and all of the toy number `whole`."""
+        attributes, said = scene.attributes, {}
+        matters = {"toy", "colour", "count", self.edit.attribute}
+        for name, value in attributes.items():
+            if name in matters:
+                said[name] = value
+            elif isinstance(value, list) and whole is not None:
+                said[name] = [v if k == whole else None for k, v in enumerate(value)]
+        return toybox.say(said)
 
 
 def triples(n: int, seed: int = 0, kinds: Sequence[str] = KINDS) -> list[Triple]:
