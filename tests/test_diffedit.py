@@ -140,6 +140,15 @@ def test_the_same_caption_twice_gives_no_contrast_and_no_mask():
     assert not diffedit.contrast_mask(found, ratio=3).any()
 
 
+def test_its_noise_may_be_given():
+    x0, _ = one_sided()
+    noise = torch.randn(3, *x0.shape, generator=seeded())
+    both = network(1.0), network(0.5)
+    drawn = diffedit.prompt_contrast(*both, x0, LINEAR, num_maps=3, generator=seeded())
+    given = diffedit.prompt_contrast(*both, x0, LINEAR, noise=noise)
+    assert torch.equal(drawn, given)
+
+
 def test_one_outlier_does_not_decide():
     found = torch.full((1, 1, 8, 8), 0.1)
     found[..., :4] = 1.0

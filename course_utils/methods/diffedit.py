@@ -1,7 +1,7 @@
 """DiffEdit: the model says where an edit belongs, and keeps the rest (Couairon et al.).
 
 Couairon, Verbeek, Schwenk, Cord 2023, "DiffEdit: diffusion-based semantic image editing
-with mask guidance", section 3.2:
+with mask guidance", section 3:
 
     found = prompt_contrast(query, reference, x0, schedule)  # where captions disagree
     mask = contrast_mask(found)
@@ -36,6 +36,7 @@ def prompt_contrast(
     strength: float = 0.5,
     num_maps: int = 10,
     num_steps: int = 50,
+    noise: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Where two captions' predictions differ: (B, 1, H, W), at least 0.
@@ -44,7 +45,7 @@ def prompt_contrast(
                where a walk of `strength` and num_steps begins (see sdedit.visits)
     query      model(x_t, t) with the new captions, `reference` with those of x0 (or
                none); two calls a map
-    generator  draws the noise (num_maps, B, C, H, W)
+    noise      (num_maps, B, C, H, W); drawn from `generator` if not given
 
     The absolute difference, averaged over maps and channels. A model of v may stay as
     it is: for the same x_t, its noise differs by sqrt(alpha_bar) times as much.
@@ -52,11 +53,12 @@ def prompt_contrast(
     check_latents(x0)
     check_whole(num_maps, "num_maps")
     t = same_step(_path(schedule, num_steps, strength)[0], x0)
-    noises = torch.randn(num_maps, *x0.shape, generator=generator).to(x0)
+    if noise is None:
+        noise = torch.randn(num_maps, *x0.shape, generator=generator)
     found = torch.zeros_like(x0)
-    for noise in noises:
-        x_t = diffusion.add_noise(x0, noise, t, schedule)
-        found += (query(x_t, t) - reference(x_t, t)).abs() / num_maps
+    for some in _maps(noise, x0):
+        x_t = diffusion.add_noise(x0, some, t, schedule)
+        found += (query(x_t, t) - reference(x_t, t)).abs() / len(noise)
     return found.mean(1, keepdim=True)
 
 
@@ -170,6 +172,17 @@ def check_latents(x0: Tensor) -> None:
     check_tensor(x0, "x0")
     if x0.ndim != 4:
         raise ValueError(f"x0 has shape {tuple(x0.shape)}, not (B, C, H, W)")
+
+
+def _maps(noise: Tensor, x0: Tensor) -> Tensor:
+    """The noise like x0, one for each map."""
+    check_tensor(noise, "noise")
+    if not len(noise) or noise.shape[1:] != x0.shape:
+        raise ValueError(
+            f"noise has shape {tuple(noise.shape)}, not (num_maps, "
+            f"{', '.join(map(str, x0.shape))}): one like x0 for each map"
+        )
+    return noise.to(x0)
 
 
 def _check_share(value: float, name: str) -> None:
