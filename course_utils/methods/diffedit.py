@@ -69,13 +69,13 @@ def contrast_mask(
     outliers: float = 0.05,
     ratio: float | None = None,
 ) -> Tensor:
-    """Contrast (B, 1, H, W) as a mask of zeros and ones: clamp, scale to [0, 1], cut.
+    """Contrast (B, 1, H, W) as a mask of zeros and ones: what is above a share of it.
 
-    What is clamped, so that a few places do not decide alone: in each picture the share
-    `outliers` of greatest values, or, with a ratio, all above ratio times the mean.
-    StableDiffusionDiffEditPipeline does the latter, with 3 (mask_thresholding_ratio);
-    a change that fills the picture then leaves no mask. The paper removes "extreme
-    values", and its threshold is 0.5.
+    `threshold` of what? Of the greatest contrast of a picture, outliers left out, so
+    that a few places do not decide alone: the share `outliers` of its places, or, with
+    a ratio, of ratio times its mean. The latter is StableDiffusionDiffEditPipeline's
+    way, with 3 (mask_thresholding_ratio); then a change that fills the picture leaves
+    no mask. The paper removes "extreme values", and its threshold is 0.5.
     """
     check_tensor(found, "found")
     if found.ndim != 4 or found.shape[1] != 1:
@@ -91,7 +91,7 @@ def contrast_mask(
         if not (isinstance(ratio, Real) and 0 < ratio < float("inf")):
             raise ValueError(f"ratio must be a number above 0, not {ratio!r}")
         most = ratio * found.mean((1, 2, 3), keepdim=True)
-    return (found.minimum(most) > threshold * most).to(found)
+    return (found > threshold * most).to(found)
 
 
 def ddim_encode(
