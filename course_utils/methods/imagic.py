@@ -151,7 +151,7 @@ def imagic(
     embedding   stage A's steps and learning rate of Adam
     tuning      stage B's
     scale       guidance, as in pipelines.guided; num_steps of DDIM
-    generator   of the noise that the stages train with, and of that the walk begins at
+    generator   of the noise that the walk begins at, and then of the stages'
 
     Returns latents (len(etas), C, h, w). The pipeline stays as it was.
     """
@@ -160,12 +160,13 @@ def imagic(
         pipe.scheduler.config.prediction_type
     ]
     _check_request(caption, etas)
+    check_one(x0, "x0", 4)
+    noise = torch.randn(x0.shape, generator=generator).to(x0)
     loss = picture_loss(x0, schedule, predicts, batch, generator)
     target, nothing = (embed(pipe, [text]) for text in (caption, ""))
     own = optimise_embedding(pipe.unet, target, loss, *embedding)
     tuned = fine_tune(pipe.unet, own, loss, *tuning)
     words = torch.cat([interpolate(target, own, eta) for eta in etas])
-    noise = torch.randn(x0.shape, generator=generator).to(x0)
     with torch.no_grad():
         return diffusion.sample(
             told(tuned, words, nothing, scale),
