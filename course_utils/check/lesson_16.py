@@ -138,8 +138,8 @@ EXERCISES = {
             "into part i: add torch.arange(len(u)) before you divide.": (
                 lambda u, T: (u * T).long()
             ),
-            "That is where each part begins: the same steps at each call. Add u, the place "
-            "inside the part.": (
+            "That is where each part begins: the same steps at each call. Add u, the "
+            "place inside the part.": (
                 lambda u, T: (torch.arange(len(u)) / len(u) * T).long()
             ),
             "That is the middle of each part, the same steps at each call. Use u.": (
@@ -150,8 +150,8 @@ EXERCISES = {
             "u is a place inside a part, a share of T / len(u), not of T.": (
                 lambda u, T: (torch.arange(len(u)) / len(u) * T + u).long()
             ),
-            "You round to the nearest step. Round down, as .long() does: T itself is no "
-            "step.": lambda u, T: (
+            "You round to the nearest step. Round down, as .long() does: T itself is "
+            "no step.": lambda u, T: (
                 ((torch.arange(len(u)) + u) / len(u) * T).round().long()
             ),
             "Shares of the schedule, not steps: multiply by T.": (
@@ -182,7 +182,7 @@ EXERCISES = {
             "You ask and change the old network; the copy that you return has learnt "
             "nothing. Give the copy to the loss.": _gradient_of_the_other,
         },
-        hint="Copy first: tuned = copy.deepcopy(unet). Then loss(tuned, own).backward() "
+        hint="First tuned = copy.deepcopy(unet). Then loss(tuned, own).backward() "
         "and, under torch.no_grad(), p -= rate * p.grad for p in tuned.parameters().",
         praise="The copy has learnt; the old network and the words are as before.",
     ),
