@@ -59,7 +59,7 @@ def picture_loss(
     x0: Tensor,
     schedule: Schedule,
     predicts: str = "noise",
-    batch: int = 8,
+    batch: int = 4,
     generator: torch.Generator | None = None,
 ) -> Loss:
     """What both stages make small: a loss(unet, words) that draws noise at each call.
@@ -134,11 +134,11 @@ def imagic(
     pipe,
     x0: Tensor,
     caption: str,
-    etas: Sequence[float] = (0.85,),
+    etas: Sequence[float] = (0.8,),
     *,
-    embedding: tuple[int, float] = (20, 0.05),
+    embedding: tuple[int, float] = (20, 0.1),
     tuning: tuple[int, float] = (20, 1e-4),
-    batch: int = 8,
+    batch: int = 4,
     scale: float = 3.0,
     num_steps: int = 10,
     generator: torch.Generator | None = None,
@@ -201,7 +201,7 @@ def _check_request(caption: str, etas: Sequence[float]) -> None:
     if isinstance(etas, Real | str):
         raise ValueError(f"etas must be a list of numbers, such as [{etas}]")
     if not len(etas):
-        raise ValueError("etas must hold at least one number, such as 0.85")
+        raise ValueError("etas must hold at least one number, such as 0.8")
     for eta in etas:
         interpolate(torch.zeros(1), torch.zeros(1), eta)
 
