@@ -21,6 +21,7 @@ from course_utils.recipes import (
     rivals,
     sampler_sheets,
     segmenter,
+    tiny_instruct,
     tiny_pixel,
     tiny_sd,
 )
@@ -37,6 +38,7 @@ ON_NONE = (
     oracle.oracle,
     segmenter.segmenter,
     clip.clip,
+    tiny_instruct.tiny_instruct,
     tiny_pixel.tiny_pixel,
     sampler_sheets.trilemma,
 )
