@@ -1,8 +1,9 @@
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from course_utils import models
+from course_utils import diffusion, models, schedules
 from course_utils.measure.edits import triples
 from course_utils.methods.attention import positions
 from course_utils.methods.prompt_to_prompt import draw_pair, share, shared
@@ -200,6 +201,55 @@ def test_processors_come_back_after_an_error(pipe):
         with shared(pipe.unet, words, 10):
             pipe.unet(noise(3), 10, torch.zeros(3, 48, 128))
     assert pipe.unet.attn_processors == own and not pipe.unet._forward_pre_hooks
+
+
+@pytest.fixture(scope="module")
+def like_sd():
+    """Stable Diffusion's shape, small: 77 tokens, maps at three sizes, noise."""
+    torch.manual_seed(0)
+    ids, merges = text.vocabulary()
+    tokenizer = CLIPTokenizer(vocab=ids, merges=merges, model_max_length=77)
+    sizes = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1)
+    words = CLIPTextConfig(vocab_size=len(tokenizer), **sizes, num_attention_heads=2)
+    unet = UNet2DConditionModel(
+        sample_size=64, block_out_channels=(8, 8, 8), layers_per_block=1,
+        down_block_types=["CrossAttnDownBlock2D"] * 3, norm_num_groups=4,
+        up_block_types=["CrossAttnUpBlock2D"] * 3, cross_attention_dim=16,
+        attention_head_dim=2,
+    )  # fmt: skip
+    plain = dict(clip_sample=False, steps_offset=1)
+    scheduler = DDIMScheduler(1000, 0.00085, 0.012, "scaled_linear", **plain)
+    return StableDiffusionPipeline(
+        models.load("text-to-image", "tiny").vae, CLIPTextModel(words).eval(),
+        tokenizer, unet.eval(), scheduler, None, None, requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def test_it_works_on_a_network_with_maps_of_many_sizes(like_sd):
+    x_T, options = torch.randn(1, 4, 64, 64), dict(steps=2, guidance=7.5)
+    pair = ["a red cat on the sand"], ["a blue cat on the sand"]
+    first, second = share(like_sd, *pair, x_T, cross=0, self_=0, **options)
+    plain = guided(like_sd, [pair[0][0], pair[1][0]], 7.5)
+    alone = diffusion.sample(
+        plain, torch.cat([x_T, x_T]), schedules.Schedule(like_sd.scheduler.betas),
+        num_steps=2, step=diffusion.ddim_step,
+    )  # fmt: skip
+    torch.testing.assert_close(torch.cat([first, second]), alone, atol=1e-4, rtol=1e-4)
+    shared_first, other = share(like_sd, *pair, x_T, blend=True, **options)
+    torch.testing.assert_close(shared_first, first, atol=1e-4, rtol=1e-4)
+    assert other.isfinite().all() and not torch.equal(other, second)
+
+
+def test_large_maps_of_places_are_the_networks_own(like_sd):
+    seen, words = set(), word_map(like_sd.tokenizer, BEFORE[:1], AFTER[:1])
+    with torch.no_grad(), shared(like_sd.unet, words, 2) as sharing:
+        plain = sharing._changed
+        sharing._changed = lambda x, change: (
+            seen.add(tuple(x.shape[2:])) or plain(x, change)
+        )
+        like_sd.unet(torch.randn(2, 4, 64, 64), 5, torch.randn(2, 77, 16))
+    assert seen == {(n, 77) for n in (4096, 1024, 256)} | {(1024,) * 2, (256,) * 2}
+    assert set(sharing.heard) == {16}
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def shared(
     which are left alone. A pipeline that asks once a step may be run in here, too.
     """
     B = len(words.table)
-    both = (_shares(x, name, B) for name, x in (("cross", cross), ("self_", self_)))
+    both = (shares(x, name, B) for name, x in (("cross", cross), ("self_", self_)))
     sharing = Sharing(words, *((x * steps).round() for x in both))
 
     def make(name: str, own):
@@ -149,9 +149,7 @@ def share(
         raise ValueError(f"x_T has {len(x_T)} rows for {len(before)} pairs of prompts")
     twice = nothing and {t: torch.cat([row, row]) for t, row in nothing.items()}
     model = guided(pipe, [*before, *after], guidance, twice)
-    plan = Schedule(pipe.scheduler.betas)
-    targets = {"epsilon": "noise", "v_prediction": "v", "sample": "x0"}
-    predicts = targets[pipe.scheduler.config.prediction_type]
+    plan, predicts = plan_of(pipe)
 
     def step(*args, **options):
         source, target = ddim_step(*args, **options).chunk(2)
@@ -185,7 +183,7 @@ def draw_pair(
     """
     words = word_map(pipe.tokenizer, before, after, how, times)
     B, latent = len(before), pipe.unet.config
-    cross, self_ = _shares(cross, "cross", B), _shares(self_, "self_", B)
+    cross, self_ = shares(cross, "cross", B), shares(self_, "self_", B)
     size = latent.in_channels, latent.sample_size, latent.sample_size
     found = []
     for i in range(0, B, 8):
@@ -203,7 +201,14 @@ def draw_pair(
     return decode(pipe.vae, first).cpu(), decode(pipe.vae, second).cpu()
 
 
-def _shares(share: float | Tensor, name: str, pairs: int) -> Tensor:
+def plan_of(pipe) -> tuple[Schedule, str]:
+    """A pipeline's schedule, and what its network predicts, in diffusion's words."""
+    targets = {"epsilon": "noise", "v_prediction": "v", "sample": "x0"}
+    predicts = targets[pipe.scheduler.config.prediction_type]
+    return Schedule(pipe.scheduler.betas), predicts
+
+
+def shares(share: float | Tensor, name: str, pairs: int) -> Tensor:
     """A share of the steps for each pair, (B,), checked."""
     shares = torch.as_tensor(share, dtype=torch.float32)
     if shares.ndim > 1 or (shares.ndim and len(shares) != pairs):
