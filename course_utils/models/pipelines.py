@@ -3,7 +3,7 @@
 A pipeline is a Stable Diffusion of diffusers, or, for `draw`, one that draws in pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -78,23 +78,32 @@ def check_texts(texts: Sequence[str], name: str) -> None:
         )
 
 
-def guided(pipe, prompts: Sequence[str], scale: float = 1.0) -> Model:
+def guided(
+    pipe,
+    prompts: Sequence[str],
+    scale: float = 1.0,
+    nothing: Mapping[int, Tensor] | None = None,
+) -> Model:
     """A Stable Diffusion pipeline's network as a model(x_t, t), with guidance.
 
     Row i of x_t belongs to prompts[i]. With scale 1 the network is asked once a call,
-    else twice, in one batch. What it predicts, pipe.scheduler.config says.
+    else twice, in one batch, and as in the pipeline the rows without a prompt come
+    first. What it predicts, pipe.scheduler.config says. `nothing` holds for each step t
+    what stands for the empty prompt there, (B, tokens, D).
     """
     check_texts(prompts, "prompts")
     words = pipe.encode_prompt(prompts, pipe.device, 1, False)[0]  # (B, tokens, D)
-    nothing = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
+    empty = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
         x = x_t.to(pipe.unet.dtype)
         if scale == 1:
             return pipe.unet(x, t, words).sample.to(x_t)
-        both = torch.cat([words, nothing])
+        unsaid = empty if nothing is None else nothing[int(t[0])].to(words)
+        both = torch.cat([unsaid, words])
         answers = pipe.unet(torch.cat([x, x]), torch.cat([t, t]), both).sample
-        return diffusion.guidance(*answers.to(x_t).chunk(2), scale)
+        without, told = answers.to(x_t).chunk(2)
+        return diffusion.guidance(told, without, scale)
 
     return model
 
