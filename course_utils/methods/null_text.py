@@ -23,9 +23,9 @@ from course_utils.diffusion import ddim_step
 from course_utils.diffusion.forward import same_step
 from course_utils.diffusion.solvers import inversion
 from course_utils.images import check_tensor, check_whole
-from course_utils.methods.prompt_to_prompt import plan_of, share, shares
+from course_utils.methods.prompt_to_prompt import share, shares
 from course_utils.methods.word_map import word_map
-from course_utils.models.pipelines import decode, encode, guided
+from course_utils.models.pipelines import decode, encode, guided, plan_of
 
 Path = list[tuple[int, Tensor]]
 

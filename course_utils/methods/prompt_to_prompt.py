@@ -18,8 +18,7 @@ from course_utils.diffusion import ddim_step
 from course_utils.images import check_tensor
 from course_utils.methods import attention
 from course_utils.methods.word_map import WordMap, word_map
-from course_utils.models.pipelines import decode, guided
-from course_utils.schedules import Schedule
+from course_utils.models.pipelines import decode, guided, plan_of
 
 PLACES = 32**2  # of larger maps, who listens to whom among places is not shared
 
@@ -199,13 +198,6 @@ def draw_pair(
         found.append(share(pipe, *pair, **some, **options))
     first, second = torch.cat(found, 1)
     return decode(pipe.vae, first).cpu(), decode(pipe.vae, second).cpu()
-
-
-def plan_of(pipe) -> tuple[Schedule, str]:
-    """A pipeline's schedule, and what its network predicts, in diffusion's words."""
-    targets = {"epsilon": "noise", "v_prediction": "v", "sample": "x0"}
-    predicts = targets[pipe.scheduler.config.prediction_type]
-    return Schedule(pipe.scheduler.betas), predicts
 
 
 def shares(share: float | Tensor, name: str, pairs: int) -> Tensor:

@@ -5,6 +5,7 @@ the captions afterwards. This is a GPT-2 of the toybox's words, of the same habi
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -90,6 +91,16 @@ def build_editor(tokenizer) -> nn.Module:
         attn_pdrop=0.0,
     )
     return GPT2LMHeadModel(config)
+
+
+def load_editor(folder: Path) -> tuple[nn.Module, object]:
+    """The language model of a folder, in single precision, and its tokenizer."""
+    from transformers import CLIPTokenizer, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = CLIPTokenizer.from_pretrained(folder)
+    tokenizer.model_max_length = 10_000  # else three captions seem too long to it
+    return model.eval().requires_grad_(False), tokenizer
 
 
 def as_tokens(tokenizer, triples: Sequence[tuple[str, str, str]]) -> Tensor:
