@@ -15,8 +15,6 @@ from course_utils.diffusion import Model
 from course_utils.images import check_tensor, in_parts
 from course_utils.schedules import Schedule
 
-TARGETS = {"epsilon": "noise", "sample": "x0", "v_prediction": "v"}
-
 
 @torch.no_grad()
 def encode(vae, images: Tensor) -> Tensor:
@@ -58,16 +56,6 @@ def round_trip(vae, images: Tensor) -> Tensor:
     return decode(vae, encode(vae, images)).cpu()
 
 
-def plan_of(pipe) -> tuple[Schedule, str]:
-    """The schedule that a pipeline was trained on, and what its network predicts.
-
-    In our words: "noise", "x0" or "v", the `predicts` of every step.
-    """
-    return Schedule(pipe.scheduler.betas), TARGETS[
-        pipe.scheduler.config.prediction_type
-    ]
-
-
 def check_texts(texts: Sequence[str], name: str) -> None:
     """Refuse one text where many are wanted: each of its letters would be one."""
     found = [] if isinstance(texts, str) else list(texts)
@@ -106,6 +94,13 @@ def guided(
         return diffusion.guidance(told, without, scale)
 
     return model
+
+
+def plan_of(pipe) -> tuple[Schedule, str]:
+    """A pipeline's schedule, and what its network predicts, in diffusion's words."""
+    targets = {"epsilon": "noise", "v_prediction": "v", "sample": "x0"}
+    predicts = targets[pipe.scheduler.config.prediction_type]
+    return Schedule(pipe.scheduler.betas), predicts
 
 
 def draw(
