@@ -18,6 +18,8 @@ from course_utils.recipes import (
     garments_ddpm,
     garments_gan,
     instruct_lm,
+    instruct_pairs,
+    instruct_twins,
     oracle,
     rivals,
     sampler_sheets,
@@ -37,6 +39,8 @@ ON_NONE = (
     garments_ddpm.garments_ddpm,
     garments_gan.garments_gan,
     instruct_lm.instruct_lm,
+    instruct_pairs.instruct_pairs,
+    instruct_twins.instruct_twins,
     oracle.oracle,
     segmenter.segmenter,
     clip.clip,
@@ -48,6 +52,7 @@ RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
     name_of(recipe): recipe for recipe in (*ON_NONE, *ON_COMPONENTS)
 }
 NAMES = tuple(sorted(RECIPES))
+STAY = (*COMPONENTS, "instruct-pairs")  # in `work`: only what they led to is shipped
 CAN_BE_SMALL = (*COMPONENTS, "tiny-sd")
 
 
@@ -77,7 +82,7 @@ def train(
     _check(name, steps, seed, small, without)
     place = Path(work) / ("small" if small else "") / name
     place = place.with_name(f"{name}-without-{without}") if without else place
-    ships = not (small or without or name in COMPONENTS)
+    ships = not (small or without or name in STAY)
     folder = models.shipped.WEIGHTS / name if ships else place / "weights"
     folder = Path(into) if into else folder
     options = {"small": True} if small else {}

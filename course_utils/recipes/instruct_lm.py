@@ -40,7 +40,7 @@ def instruct_lm(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """The language model; its tokenizer is that of the shipped miniature."""
     from transformers import CLIPTokenizer
 
-    steps = steps or 2000
+    steps = steps or 1500
     tokenizer = CLIPTokenizer.from_pretrained(models.path("tiny") / "tokenizer")
     tokenizer.model_max_length = 10_000
 

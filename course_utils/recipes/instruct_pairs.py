@@ -16,16 +16,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from course_utils import measure, models, oracle, toybox
-from course_utils.measure.edits import Triple, edit_scores
+from course_utils import measure, models, oracle
+from course_utils.measure.edits import edit_scores, seen_edit
 from course_utils.methods.prompt_to_prompt import draw_pair
 from course_utils.models.pipelines import decode, encode
 from course_utils.recipes.recipe import Made
 from course_utils.tiny.editor import is_valid, load_editor, write_edits
 from course_utils.tiny.worlds import WHOLE, captions
-from course_utils.toybox.attributes import OF_A_THING
 
-LOOK = OF_A_THING  # what is read of each toy
 CHUNK = 64  # edits whose pairs are drawn, and saved, together
 KEPT = dict(image=0.6, text=0.5, direction=0.3)  # cosines in the tiny CLIP's space
 
@@ -137,25 +135,13 @@ def judged(pipe, pairs: list[tuple], most: int = 512) -> dict[str, float]:
     )
     triples, rows = [], []
     for k, seen in enumerate(oracle.read(first)):
-        triple = edit_seen(seen, some[k][0][1])
+        triple = seen_edit(seen, some[k][0][1])
         if triple is not None:
             triples.append(triple)
             rows.append(k)
     scores = edit_scores(second[rows], triples) if rows else {}
     names = ("success", "preservation")
     return {name: scores[name].sum().item() / len(some) for name in names if rows}
-
-
-def edit_seen(seen: dict, instruction: str) -> Triple | None:
-    """The edit of the scene that the oracle sees; None if there is none."""
-    names = [name for name, value in seen.items() if isinstance(value, list)]
-    looks = ({n: seen[n][k] for n in names if n in LOOK} for k in range(seen["count"]))
-    try:
-        scene = toybox.Scene([toybox.Thing(**look) for look in looks], seen["ground"])
-        edit = toybox.parse_edit(instruction)
-        return Triple(scene, edit, toybox.apply(scene, edit))
-    except ValueError:
-        return None
 
 
 def _summary(work: Path, folder: Path) -> dict:

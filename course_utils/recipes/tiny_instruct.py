@@ -61,7 +61,7 @@ def tiny_instruct(
     *, steps: int | None = None, seed: int = 0, tiny: Path | None = None
 ) -> Recipe:
     """Start from the folder `tiny`, the shipped miniature if not given."""
-    tiny, steps = tiny or models.path("tiny"), steps or 9000
+    tiny, steps = tiny or models.path("tiny"), steps or 5500
     pipe = models.load("text-to-image", tiny)
     look_in = functools.partial(encode, pipe.vae)
     pairs = min(PAIRS, steps * BATCH)

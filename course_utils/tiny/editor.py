@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from course_utils import toybox
 from course_utils.images import check_whole
+from course_utils.tiny.instruct import some_edit
 from course_utils.tiny.text import LENGTH
-from course_utils.tiny.worlds import WHOLE
 from course_utils.toybox import Scene
 
 SEPARATOR = " > "
 PLACES = 3 * LENGTH  # tokens; two captions and an instruction need fewer
-KINDS = ("toy", "colour", "size", "pattern", "mood", "place", "ground", "add", "remove")
 
 
 def edit_in_words(rng: np.random.Generator) -> tuple[str, str, str]:
@@ -28,27 +27,12 @@ def edit_in_words(rng: np.random.Generator) -> tuple[str, str, str]:
 
     Captions leave out some attributes, both the same; never what the edit is about.
     """
-    while True:
-        scene = WHOLE.scenes(1, rng)[0]
-        try:
-            edit = toybox.random_edit(scene, rng, str(rng.choice(_possible(scene))))
-        except ValueError:  # no room for what is moved or added, say
-            continue
-        after = toybox.apply(scene, edit)
-        if after.split != "train":
-            continue
-        names = [n for n in ("size", "mood", "pattern", "ground") if rng.random() < 0.5]
-        names += ["place"] if rng.random() < 0.7 else []
-        about = edit.value if edit.attribute == "add" else {edit.attribute}
-        said = {"toy", "count", "colour", *names, *about, *edit.target}
-        return _said(scene, said), toybox.instruct(edit, rng), _said(after, said)
-
-
-def _possible(scene: Scene) -> list[str]:
-    """The KINDS of edits without those that cannot be: a search for one is slow."""
-    not_here = {1: {"remove"}, 2: set(), 3: {"add"}}[len(scene.things)]
-    not_here = not_here | (set() if "mood" in scene.attributes else {"mood"})
-    return [kind for kind in KINDS if kind not in not_here]
+    scene, edit, after = some_edit(rng)
+    names = [n for n in ("size", "mood", "pattern", "ground") if rng.random() < 0.5]
+    names += ["place"] if rng.random() < 0.7 else []
+    about = edit.value if edit.attribute == "add" else {edit.attribute}
+    said = {"toy", "count", "colour", *names, *about, *edit.target}
+    return _said(scene, said), toybox.instruct(edit, rng), _said(after, said)
 
 
 def _said(scene: Scene, names: set[str]) -> str:
@@ -89,6 +73,7 @@ def build_editor(tokenizer) -> nn.Module:
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
+        tie_word_embeddings=False,  # a checkpoint holds each tensor once
     )
     return GPT2LMHeadModel(config)
 

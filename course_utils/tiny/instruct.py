@@ -91,32 +91,41 @@ def instruct_batch(
     return batch
 
 
-def rendered_pairs(encode: Callable, n: int, number: int) -> Album:
-    """n edits of scenes of the split "train", and both pictures as `encode` has them.
+KINDS = ("toy", "colour", "size", "pattern", "mood", "place", "ground", "add", "remove")
 
-    All kinds of edits in equal parts. A result of the split "test" is not used: no
-    scene of that split is ever seen.
+
+def some_edit(rng: np.random.Generator) -> tuple[Scene, Edit, Scene]:
+    """A scene of the split "train", a random edit of any of KINDS, and its result.
+
+    A result of the split "test" is not used: no scene of that split is ever seen.
     """
-    rng, asked, both = np.random.default_rng([number, 23]), [], ([], [])
-    while len(asked) < n:
+    while True:
         scene = WHOLE.scenes(1, rng)[0]
-        kind = KINDS[len(asked) % len(KINDS)]
+        not_here = {1: {"remove"}, 2: set(), 3: {"add"}}[len(scene.things)]
+        not_here = not_here | (set() if "mood" in scene.attributes else {"mood"})
+        kind = str(rng.choice([kind for kind in KINDS if kind not in not_here]))
         try:
             edit = toybox.random_edit(scene, rng, kind)
-        except ValueError:  # no face whose mood could change, say
+        except ValueError:  # no room for what is moved or added, say
             continue
         after = toybox.apply(scene, edit)
         if after.split == "train":
-            asked.append(edit)
-            both[0].append(scene)
-            both[1].append(after)
-    before, after = (_in_latents(encode, scenes) for scenes in both)
+            return scene, edit, after
+
+
+def rendered_pairs(encode: Callable, n: int, number: int) -> Album:
+    """n edits of scenes of the split "train", and both pictures as `encode` has them."""
+    rng, asked, both = np.random.default_rng([number, 23]), [], ([], [])
+    while len(asked) < n:
+        scene, edit, after = some_edit(rng)
+        asked.append(edit)
+        both[0].append(scene)
+        both[1].append(after)
+    before, after = (in_latents(encode, scenes) for scenes in both)
     return asked, before, after
 
 
-KINDS = tuple(toybox.edits.FORMS)
-
-
-def _in_latents(encode: Callable, scenes: list[Scene]) -> Tensor:
+def in_latents(encode: Callable, scenes: list[Scene]) -> Tensor:
+    """True renders as `encode` has them, in half precision."""
     parts = (scenes[i : i + 128] for i in range(0, len(scenes), 128))
     return torch.cat([encode(toybox.render(some)).half() for some in parts])
