@@ -114,7 +114,7 @@ def some_edit(rng: np.random.Generator) -> tuple[Scene, Edit, Scene]:
 
 
 def rendered_pairs(encode: Callable, n: int, number: int) -> Album:
-    """n edits of scenes of the split "train", and both pictures as `encode` has them."""
+    """n random edits, and both pictures of each as `encode` has them."""
     rng, asked, both = np.random.default_rng([number, 23]), [], ([], [])
     while len(asked) < n:
         scene, edit, after = some_edit(rng)
