@@ -1,0 +1,141 @@
+"""Ways of changing pictures, each with the settings that the editing bench gives it.
+
+An editor is a function (pipe, edits, seed) -> Edited, for a chunk of Triples, all in
+one batch: edit k starts from the noise of seed + k, whatever the others are. To add one
+is to write it here and to name it in METHODS.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_utils import toybox
+from course_utils.measure.edits import Triple, changed
+from course_utils.methods.sdedit import sdedit
+from course_utils.models.pipelines import decode, draw, encode, guided, round_trip
+from course_utils.schedules import Schedule
+
+GUIDANCE = 3.0  # right for tiny; Stable Diffusion wants about 7.5
+STEPS = 20
+SDEDIT = dict(strength=0.6, eta=1.0)
+TARGETS = {"epsilon": "noise", "v_prediction": "v"}
+
+
+class Edited(NamedTuple):
+    """Pictures (B, 3, 64, 64) in [-1, 1], and where the method thought to change them.
+
+    The masks, (B, 1, h, w) bool, may be pixels or latents; most methods have none.
+    """
+
+    images: Tensor
+    masks: Tensor | None = None
+
+
+Editor = Callable[[object, Sequence[Triple], int], Edited]
+
+
+def before(edits: Sequence[Triple]) -> Tensor:
+    """The pictures that are given."""
+    return toybox.render([triple.scene for triple in edits])
+
+
+def wanted(edits: Sequence[Triple]) -> list[str]:
+    """The captions of what should come out."""
+    return [triple.captions[1] for triple in edits]
+
+
+def plan_of(pipe) -> tuple[Schedule, dict[str, str]]:
+    """A pipeline's schedule, and what its network predicts, as an option of a step."""
+    predicts = TARGETS[pipe.scheduler.config.prediction_type]
+    return Schedule(pipe.scheduler.betas), dict(predicts=predicts)
+
+
+def noise_like(latents: Tensor, seed: int) -> Tensor:
+    """Noise like the latents; row k is that of seed + k."""
+    rows = range(seed, seed + len(latents))
+    some = [torch.Generator().manual_seed(k) for k in rows]
+    drawn = [torch.randn(latents.shape[1:], generator=g) for g in some]
+    return torch.stack(drawn).to(latents)
+
+
+def at_grain(masks: Tensor, size: Sequence[int]) -> Tensor:
+    """Masks (B, 1, H, W) as (B, 1, *size): a cell is in if any of its pixels is."""
+    return F.adaptive_max_pool2d(masks.float(), tuple(size)) > 0.5
+
+
+def _untouched(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+    """Leave the picture alone: the floor of success."""
+    return Edited(before(edits))
+
+
+def _new_prompt(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+    """Draw the target's caption from the seed's noise; nobody looks at the picture.
+
+    The floor of preservation, "same seed, new prompt": of a picture that is given, and
+    was never drawn, the seed is unknown, so what it keeps is what the words say.
+    """
+    return Edited(draw(pipe, wanted(edits), STEPS, GUIDANCE, seed))
+
+
+def _sdedit(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+    """SDEdit with the target's caption, by the paper's stochastic walk.
+
+    The settings: see SDEDIT.
+    """
+    return Edited(_walked(pipe, edits, wanted(edits), seed, **SDEDIT))
+
+
+def _inpaint_exact_mask(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+    """Told all: pure noise inside the true mask, and the target's whole caption.
+
+    The ceiling of what a mask can do. With the short caption that the others get the
+    toy often begins outside of the mask, where each step wipes it out.
+    """
+    masks, captions = changed(edits), [triple.target.caption for triple in edits]
+    walked = _walked(pipe, edits, captions, seed, strength=1.0, masks=masks)
+    return Edited(walked, masks)
+
+
+def _walked(
+    pipe, edits: Sequence[Triple], captions: list[str], seed: int, *, strength: float,
+    masks: Tensor | None = None, eta: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """The pictures that SDEdit makes, with masks (B, 1, 64, 64) or without."""
+    latents = encode(pipe.vae, before(edits))
+    if masks is not None:
+        masks = at_grain(masks, latents.shape[2:]).to(latents)
+    schedule, predicts = plan_of(pipe)
+    found = sdedit(
+        guided(pipe, captions, GUIDANCE),
+        latents,
+        schedule,
+        strength=strength,
+        num_steps=STEPS,
+        noise=noise_like(latents, seed),
+        mask=masks,
+        eta=eta,
+        generator=torch.Generator().manual_seed(10**6 + seed),  # none of noise_like's
+        **predicts,
+    )
+    return decode(pipe.vae, found).cpu()
+
+
+def _vae_round_trip(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+    """The true result through the VAE: the ceiling of all that works on its latents."""
+    return Edited(
+        round_trip(pipe.vae, toybox.render([triple.target for triple in edits]))
+    )
+
+
+# A method that needs other weights than the model's: its task and name.
+WEIGHTS = {"instruct_pix2pix": ("instruct", "tiny-instruct")}
+METHODS: dict[str, Editor] = {
+    "untouched": _untouched,
+    "new_prompt": _new_prompt,
+    "sdedit": _sdedit,
+    "inpaint_exact_mask": _inpaint_exact_mask,
+    "vae_round_trip": _vae_round_trip,
+}
