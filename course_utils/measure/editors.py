@@ -20,7 +20,9 @@ from course_utils.schedules import Schedule
 
 GUIDANCE = 3.0  # right for tiny; Stable Diffusion wants about 7.5
 STEPS = 20
-SDEDIT = dict(strength=0.6, eta=1.0)
+# Chosen on other edits, triples(56, seed=1), at 14 calls each, of strengths 0.5 to 0.9
+# and eta 0 or 1: the most success (0.95) of those that preserve more than new_prompt.
+SDEDIT = dict(strength=0.65, eta=1.0)
 TARGETS = {"epsilon": "noise", "v_prediction": "v"}
 
 
