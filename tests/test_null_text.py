@@ -3,9 +3,9 @@ import torch
 
 from course_utils import diffusion, models, toybox
 from course_utils.diffusion import ddim_step
-from course_utils.methods.null_text import edit, invert, null_text
-from course_utils.methods.prompt_to_prompt import plan_of, share
-from course_utils.models.pipelines import encode, guided
+from course_utils.methods.null_text import edit, null_text, pivots
+from course_utils.methods.prompt_to_prompt import side_by_side
+from course_utils.models.pipelines import encode, guided, plan_of
 
 SCENES = [
     toybox.Scene([toybox.Thing("cat", "red", place="left")], "sand"),
@@ -27,7 +27,7 @@ def latents(pipe):
 
 @pytest.fixture(scope="module")
 def path(pipe, latents):
-    return invert(pipe, latents, BEFORE, **WALK)
+    return pivots(pipe, latents, BEFORE, **WALK)
 
 
 def again(pipe, path, nothing=None, guidance=3.0):
@@ -48,7 +48,7 @@ def test_smaller_steps_up_are_ddims(pipe, latents):
     way = diffusion.solvers.inversion(
         guided(pipe, BEFORE), latents, plan, num_steps=4, predicts=predicts
     )
-    ours = invert(pipe, latents, BEFORE, 4, 4)
+    ours = pivots(pipe, latents, BEFORE, 4, 4)
     for (t, x), (s, y) in zip(reversed(list(way)), ours, strict=True):
         assert t == s and torch.equal(x, y)
 
@@ -88,7 +88,9 @@ def test_the_network_and_the_prompts_are_left_alone(pipe, path):
 
 def test_the_first_of_a_pair_is_the_picture_itself(pipe, path, latents):
     nothing = null_text(pipe, path, BEFORE, inner=5)
-    first, second = share(pipe, BEFORE, AFTER, path[0][1], nothing=nothing, steps=4)
+    first, second = side_by_side(
+        pipe, BEFORE, AFTER, path[0][1], nothing=nothing, steps=4
+    )
     torch.testing.assert_close(first, again(pipe, path, nothing), atol=1e-4, rtol=1e-4)
     assert (second - latents).square().mean() > 2 * (first - latents).square().mean()
 

@@ -6,7 +6,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from course_utils import diffusion, models, schedules
 from course_utils.measure.edits import triples
 from course_utils.methods.attention import positions
-from course_utils.methods.prompt_to_prompt import draw_pair, share, shared
+from course_utils.methods.prompt_to_prompt import draw_pair, shared, side_by_side
 from course_utils.methods.word_map import word_map
 from course_utils.models.pipelines import draw, guided
 from course_utils.tiny import text
@@ -114,25 +114,25 @@ def test_with_nothing_shared_each_is_drawn_for_itself(pipe):
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_the_first_picture_does_not_know_of_the_second(pipe, guidance):
     options = dict(steps=2, guidance=guidance)
-    alone = share(pipe, BEFORE, AFTER, noise(), **off(), guidance=guidance)[0]
-    found = share(pipe, BEFORE, AFTER, noise(), **options)
+    alone = side_by_side(pipe, BEFORE, AFTER, noise(), **off(), guidance=guidance)[0]
+    found = side_by_side(pipe, BEFORE, AFTER, noise(), **options)
     torch.testing.assert_close(found[0], alone, atol=1e-5, rtol=1e-5)
     assert not torch.allclose(found[1], alone, atol=1e-2)
 
 
 def test_the_same_prompt_twice_is_the_same_picture_twice(pipe):
     for options in (dict(), dict(blend=True)):
-        first, second = share(pipe, BEFORE, BEFORE, noise(), steps=2, **options)
+        first, second = side_by_side(pipe, BEFORE, BEFORE, noise(), steps=2, **options)
         torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)
 
 
 def test_a_pair_does_not_know_of_the_others(pipe):
     shares = dict(cross=torch.tensor([1.0, 0.5]), self_=torch.tensor([0.0, 1.0]))
-    found = share(pipe, BEFORE, AFTER, noise(), steps=2, **shares)
+    found = side_by_side(pipe, BEFORE, AFTER, noise(), steps=2, **shares)
     for k in range(2):
         row = {name: x[k : k + 1] for name, x in shares.items()}
         pair = BEFORE[k : k + 1], AFTER[k : k + 1], noise()[k : k + 1]
-        alone = share(pipe, *pair, steps=2, **row)
+        alone = side_by_side(pipe, *pair, steps=2, **row)
         torch.testing.assert_close(found[:, k], alone[:, 0], atol=1e-5, rtol=1e-5)
 
 
@@ -142,7 +142,7 @@ def test_in_the_librarys_pipeline_it_is_ours(pipe):
     twice = torch.cat([noise(), noise()])
     with shared(pipe.unet, words, 4):
         theirs = pipe([*BEFORE, *AFTER], latents=twice, **options).images
-    ours = share(pipe, BEFORE, AFTER, noise(), steps=4).flatten(0, 1)
+    ours = side_by_side(pipe, BEFORE, AFTER, noise(), steps=4).flatten(0, 1)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
@@ -190,7 +190,7 @@ def test_the_steps_with_shared_attention_are_counted(pipe):
 
 def test_the_blend_keeps_the_first_picture_elsewhere(pipe):
     prompts = ["a red cat at the top left"], ["a blue cat at the top left"]
-    first, second = share(pipe, *prompts, noise(1), steps=5, blend=True)
+    first, second = side_by_side(pipe, *prompts, noise(1), steps=5, blend=True)
     same = (first == second).all(1).float().mean()
     assert 0.1 < same < 1
 
@@ -228,14 +228,14 @@ def like_sd():
 def test_it_works_on_a_network_with_maps_of_many_sizes(like_sd):
     x_T, options = torch.randn(1, 4, 64, 64), dict(steps=2, guidance=7.5)
     pair = ["a red cat on the sand"], ["a blue cat on the sand"]
-    first, second = share(like_sd, *pair, x_T, cross=0, self_=0, **options)
+    first, second = side_by_side(like_sd, *pair, x_T, cross=0, self_=0, **options)
     plain = guided(like_sd, [pair[0][0], pair[1][0]], 7.5)
     alone = diffusion.sample(
         plain, torch.cat([x_T, x_T]), schedules.Schedule(like_sd.scheduler.betas),
         num_steps=2, step=diffusion.ddim_step,
     )  # fmt: skip
     torch.testing.assert_close(torch.cat([first, second]), alone, atol=1e-4, rtol=1e-4)
-    shared_first, other = share(like_sd, *pair, x_T, blend=True, **options)
+    shared_first, other = side_by_side(like_sd, *pair, x_T, blend=True, **options)
     torch.testing.assert_close(shared_first, first, atol=1e-4, rtol=1e-4)
     assert other.isfinite().all() and not torch.equal(other, second)
 

@@ -2,9 +2,9 @@
 
     edited = edit(pipe, images, ["a red cat"], ["a blue cat"])     # all of it, or:
 
-    path = invert(pipe, latents, before)                # from the picture to noise
+    path = pivots(pipe, latents, before)                # from the picture to noise
     nothing = null_text(pipe, path, before)             # what the empty prompt becomes
-    share(pipe, before, after, path[0][1], nothing=nothing)
+    side_by_side(pipe, before, after, path[0][1], nothing=nothing)
 
 DDIM walked backwards finds the noise of a picture for guidance 1. With more guidance
 the walk forth strays from the way it came, and every edit needs guidance. The cure: at
@@ -23,14 +23,14 @@ from course_utils.diffusion import ddim_step
 from course_utils.diffusion.forward import same_step
 from course_utils.diffusion.solvers import inversion
 from course_utils.images import check_tensor, check_whole
-from course_utils.methods.prompt_to_prompt import plan_of, share, shares
+from course_utils.methods.prompt_to_prompt import shares, side_by_side
 from course_utils.methods.word_map import word_map
-from course_utils.models.pipelines import decode, encode, guided
+from course_utils.models.pipelines import decode, encode, guided, plan_of
 
 Path = list[tuple[int, Tensor]]
 
 
-def invert(
+def pivots(
     pipe, latents: Tensor, prompts: Sequence[str], steps: int = 10, small: int = 50
 ) -> Path:
     """DDIM backwards without guidance: [(t, x_t), ...] from noise to (-1, latents).
@@ -63,7 +63,7 @@ def null_text(
 ) -> dict[int, Tensor]:
     """For each step t of a path what stands for the empty prompt, (B, tokens, D).
 
-    path      of `invert`: the latents (B, 4, h, w) that the walk is to meet again
+    path      of `pivots`: the latents (B, 4, h, w) that the walk is to meet again
     inner     gradient steps (Adam) at each step of the walk; the paper takes 10
     rate      Adam's; for Stable Diffusion's larger embeddings the paper takes 0.01
     enough    a picture whose squared error is below it is done with this step
@@ -72,7 +72,7 @@ def null_text(
     """
     check_whole(inner, "inner", 0)
     if guidance == 1:
-        raise ValueError("guidance=1.0 does not ask the empty prompt: invert is enough")
+        raise ValueError("guidance=1.0 does not ask the empty prompt: pivots is enough")
     plan, predicts = plan_of(pipe)
     told = guided(pipe, prompts)
     pipe.unet.requires_grad_(False)
@@ -144,11 +144,11 @@ def edit(
     for i in range(0, B, 8):
         rows = slice(i, i + 8)
         latents = encode(pipe.vae, images[rows].to(pipe.device))
-        path = invert(pipe, latents, before[rows], steps)
+        path = pivots(pipe, latents, before[rows], steps)
         told = dict(guidance=guidance)
         told["nothing"] = null_text(pipe, path, before[rows], **told, **options)
         some = dict(words=words[rows], cross=cross[rows], self_=self_[rows])
         pair = before[rows], after[rows], path[0][1]
-        walk = share(pipe, *pair, **some, blend=blend, steps=steps, **told)
+        walk = side_by_side(pipe, *pair, **some, blend=blend, steps=steps, **told)
         found.append(decode(pipe.vae, walk[1]).cpu())
     return torch.cat(found)

@@ -18,8 +18,7 @@ from course_utils.diffusion import ddim_step
 from course_utils.images import check_tensor
 from course_utils.methods import attention
 from course_utils.methods.word_map import WordMap, word_map
-from course_utils.models.pipelines import decode, guided
-from course_utils.schedules import Schedule
+from course_utils.models.pipelines import decode, guided, plan_of
 
 PLACES = 32**2  # of larger maps, who listens to whom among places is not shared
 
@@ -119,7 +118,7 @@ def shared(
         count.remove()
 
 
-def share(
+def side_by_side(
     pipe,
     before: Sequence[str],
     after: Sequence[str],
@@ -179,7 +178,7 @@ def draw_pair(
 
     Pair k starts from the noise of seed + k, whatever the others are, and its first
     picture is what the prompt alone would give. how and times are word_map's, the rest
-    `share`'s: cross and self_ may hold one share for each pair.
+    `side_by_side`'s: cross and self_ may hold one share for each pair.
     """
     words = word_map(pipe.tokenizer, before, after, how, times)
     B, latent = len(before), pipe.unet.config
@@ -196,29 +195,22 @@ def draw_pair(
         ).to(pipe.device)
         pair = before[rows], after[rows], x_T
         some = dict(words=words[rows], cross=cross[rows], self_=self_[rows])
-        found.append(share(pipe, *pair, **some, **options))
+        found.append(side_by_side(pipe, *pair, **some, **options))
     first, second = torch.cat(found, 1)
     return decode(pipe.vae, first).cpu(), decode(pipe.vae, second).cpu()
 
 
-def plan_of(pipe) -> tuple[Schedule, str]:
-    """A pipeline's schedule, and what its network predicts, in diffusion's words."""
-    targets = {"epsilon": "noise", "v_prediction": "v", "sample": "x0"}
-    predicts = targets[pipe.scheduler.config.prediction_type]
-    return Schedule(pipe.scheduler.betas), predicts
-
-
 def shares(share: float | Tensor, name: str, pairs: int) -> Tensor:
     """A share of the steps for each pair, (B,), checked."""
-    shares = torch.as_tensor(share, dtype=torch.float32)
-    if shares.ndim > 1 or (shares.ndim and len(shares) != pairs):
+    each = torch.as_tensor(share, dtype=torch.float32)
+    if each.ndim > 1 or (each.ndim and len(each) != pairs):
         raise ValueError(
-            f"{name} has shape {tuple(shares.shape)}: give one share, or one a pair, "
+            f"{name} has shape {tuple(each.shape)}: give one share, or one a pair, "
             f"({pairs},)"
         )
-    if not ((shares >= 0) & (shares <= 1)).all():
+    if not ((each >= 0) & (each <= 1)).all():
         raise ValueError(f"{name}={share} must be in [0, 1], a share of the steps")
-    return shares.expand(pairs)
+    return each.expand(pairs)
 
 
 def _column(on: Tensor, like: Tensor) -> Tensor:
