@@ -14,16 +14,23 @@ from torch import Tensor
 
 from course_utils import toybox
 from course_utils.measure.edits import Triple, changed
+from course_utils.methods import diffedit, instruct_pix2pix, null_text
+from course_utils.methods.imagic import imagic
 from course_utils.methods.sdedit import sdedit
-from course_utils.models.pipelines import decode, draw, encode, guided, round_trip
-from course_utils.schedules import Schedule
+from course_utils.models.pipelines import (
+    decode,
+    draw,
+    encode,
+    guided,
+    plan_of,
+    round_trip,
+)
 
 GUIDANCE = 3.0  # right for tiny; Stable Diffusion wants about 7.5
 STEPS = 20
 # Chosen on other edits, triples(56, seed=1), at 14 calls each, of strengths 0.5 to 0.9
 # and eta 0 or 1: the most success (0.95) of those that preserve more than new_prompt.
 SDEDIT = dict(strength=0.65, eta=1.0)
-TARGETS = {"epsilon": "noise", "v_prediction": "v"}
 
 
 class Edited(NamedTuple):
@@ -44,23 +51,25 @@ def before(edits: Sequence[Triple]) -> Tensor:
     return toybox.render([triple.scene for triple in edits])
 
 
+def said(edits: Sequence[Triple]) -> list[str]:
+    """Their captions."""
+    return [triple.captions[0] for triple in edits]
+
+
 def wanted(edits: Sequence[Triple]) -> list[str]:
     """The captions of what should come out."""
     return [triple.captions[1] for triple in edits]
 
 
-def plan_of(pipe) -> tuple[Schedule, dict[str, str]]:
-    """A pipeline's schedule, and what its network predicts, as an option of a step."""
-    predicts = TARGETS[pipe.scheduler.config.prediction_type]
-    return Schedule(pipe.scheduler.betas), dict(predicts=predicts)
+def noise_like(latents: Tensor, seed: int, *several: int) -> Tensor:
+    """Noise like the latents (B, C, h, w), or (*several, B, C, h, w).
 
-
-def noise_like(latents: Tensor, seed: int) -> Tensor:
-    """Noise like the latents; row k is that of seed + k."""
+    What belongs to row k is drawn from seed + k.
+    """
+    size = *several, *latents.shape[1:]
     rows = range(seed, seed + len(latents))
-    some = [torch.Generator().manual_seed(k) for k in rows]
-    drawn = [torch.randn(latents.shape[1:], generator=g) for g in some]
-    return torch.stack(drawn).to(latents)
+    some = [torch.randn(size, generator=torch.Generator().manual_seed(k)) for k in rows]
+    return torch.stack(some, len(several)).to(latents)
 
 
 def at_grain(masks: Tensor, size: Sequence[int]) -> Tensor:
@@ -90,6 +99,43 @@ def _sdedit(pipe, edits: Sequence[Triple], seed: int) -> Edited:
     return Edited(_walked(pipe, edits, wanted(edits), seed, **SDEDIT))
 
 
+def _diffedit(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+    """DiffEdit: the mask from both captions, 10 maps; DDIM up without guidance."""
+    latents = encode(pipe.vae, before(edits))
+    plan, predicts = plan_of(pipe)
+    old, new = guided(pipe, said(edits)), guided(pipe, wanted(edits))
+    noise = noise_like(latents, seed, 10)
+    mask = diffedit.contrast_mask(
+        diffedit.prompt_contrast(new, old, latents, plan, noise=noise)
+    )
+    walk = dict(mask=mask, num_steps=STEPS, predicts=predicts)
+    strong = guided(pipe, wanted(edits), GUIDANCE)
+    found = diffedit.diffedit(strong, old, latents, plan, **walk)
+    return Edited(decode(pipe.vae, found).cpu(), mask > 0.5)
+
+
+def _imagic(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+    """Imagic: its own words and its own network for each picture."""
+    latents = encode(pipe.vae, before(edits))
+    found = []
+    for k, caption in enumerate(wanted(edits)):
+        generator = torch.Generator().manual_seed(seed + k)
+        found.append(imagic(pipe, latents[k : k + 1], caption, generator=generator))
+    return Edited(decode(pipe.vae, torch.cat(found)).cpu())
+
+
+def _prompt_to_prompt(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+    """Prompt-to-Prompt, after null-text inversion: there is no noise to draw."""
+    return Edited(null_text.edit(pipe, before(edits), said(edits), wanted(edits)))
+
+
+def _instruct_pix2pix(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+    """InstructPix2Pix, which is told the instruction and no caption."""
+    images, told = before(edits), [triple.instruction for triple in edits]
+    noise = noise_like(encode(pipe.vae, images), seed)
+    return Edited(instruct_pix2pix.instruct(pipe, images, told, noise=noise))
+
+
 def _inpaint_exact_mask(pipe, edits: Sequence[Triple], seed: int) -> Edited:
     """Told all: pure noise inside the true mask, and the target's whole caption.
 
@@ -109,18 +155,18 @@ def _walked(
     latents = encode(pipe.vae, before(edits))
     if masks is not None:
         masks = at_grain(masks, latents.shape[2:]).to(latents)
-    schedule, predicts = plan_of(pipe)
+    plan, predicts = plan_of(pipe)
     found = sdedit(
         guided(pipe, captions, GUIDANCE),
         latents,
-        schedule,
+        plan,
         strength=strength,
         num_steps=STEPS,
         noise=noise_like(latents, seed),
         mask=masks,
         eta=eta,
         generator=torch.Generator().manual_seed(10**6 + seed),  # none of noise_like's
-        **predicts,
+        predicts=predicts,
     )
     return decode(pipe.vae, found).cpu()
 
@@ -138,6 +184,10 @@ METHODS: dict[str, Editor] = {
     "untouched": _untouched,
     "new_prompt": _new_prompt,
     "sdedit": _sdedit,
+    "diffedit": _diffedit,
+    "imagic": _imagic,
+    "prompt_to_prompt": _prompt_to_prompt,
+    "instruct_pix2pix": _instruct_pix2pix,
     "inpaint_exact_mask": _inpaint_exact_mask,
     "vae_round_trip": _vae_round_trip,
 }
