@@ -13,6 +13,7 @@ from tqdm import tqdm
 from course_utils import diffusion
 from course_utils.diffusion import Model
 from course_utils.images import check_tensor, in_parts
+from course_utils.schedules import Schedule
 
 
 @torch.no_grad()
@@ -93,6 +94,13 @@ def guided(
         return diffusion.guidance(told, without, scale)
 
     return model
+
+
+def plan_of(pipe) -> tuple[Schedule, str]:
+    """A pipeline's schedule, and what its network predicts, in diffusion's words."""
+    targets = {"epsilon": "noise", "v_prediction": "v", "sample": "x0"}
+    predicts = targets[pipe.scheduler.config.prediction_type]
+    return Schedule(pipe.scheduler.betas), predicts
 
 
 def draw(
