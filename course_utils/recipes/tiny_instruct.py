@@ -111,7 +111,8 @@ def instruct_recipe(
         return muon.groups(model.unet, RATE) + text
 
     def watch(states, work: Path):
-        return observed(states, functools.partial(_look, ready), work, 20)
+        look = functools.partial(_look, ready, 70 if steps >= 500 else 7)
+        return observed(states, look, work, 20)
 
     return Recipe(
         model=build,
@@ -131,10 +132,12 @@ def instruct_recipe(
     )
 
 
-def _look(ready: Callable, average: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-    """Some edits, before and after, and what a few more score."""
-    some, pipe = triples(70), ready(average)
-    images = edited(pipe, some, 10)
+def _look(
+    ready: Callable, n: int, average: nn.Module, sheet: Path
+) -> tuple[dict, list[str]]:
+    """n edits, some of them on a sheet, before and after, and what all score."""
+    some = triples(n)
+    images = edited(ready(average), some, 10)
     before = toybox.render([triple.scene for triple in some])
     save_sheet(sheet, torch.stack([before, images], 1).flatten(0, 1)[:64])
     return _means(edit_scores(images, some)), [t.instruction for t in some[:32]]
