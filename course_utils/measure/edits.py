@@ -86,16 +86,17 @@ def seen_edit(seen: dict, instruction: str) -> Triple | None:
     """The edit of the scene that the oracle sees, to judge what nobody rendered.
 
     seen is one of oracle.read's dicts. None if it is no scene, or if the instruction
-    cannot be understood, or asks for what is not there.
+    cannot be understood, asks for what is not there, or for what there is.
     """
     names = [name for name in OF_A_THING if name in seen]
     looks = ({name: seen[name][k] for name in names} for k in range(seen["count"]))
     try:
         scene = Scene([toybox.Thing(**look) for look in looks], seen["ground"])
         edit = toybox.parse_edit(instruction)
-        return Triple(scene, edit, toybox.apply(scene, edit))
+        target = toybox.apply(scene, edit)
     except ValueError:
         return None
+    return None if target == scene else Triple(scene, edit, target)
 
 
 def edit_scores(images: Tensor, edits: Sequence[Triple]) -> dict[str, Tensor]:

@@ -41,7 +41,7 @@ is right in {success:.1%}, and {preservation:.1%} of all else is the same in bot
 
 def instruct_pairs(*, steps: int | None = None, seed: int = 0) -> Made:
     """Pairs of `steps` edits; what `work` holds already is not drawn again."""
-    number = steps or 4800
+    number = steps or 3200
     return Made(
         make=functools.partial(_draw_all, number, seed),
         save=_summary,
@@ -96,7 +96,8 @@ def drawn(pipe, edits: list[tuple[str, str, str]], seed: int) -> tuple[dict, lis
             edits, *(x.tolist() for x in (share, *scores)), strict=True
         )
     ]
-    return dict(before=first.half(), after=second.half()), rows
+    halves = (x.half().contiguous() for x in (first, second))
+    return dict(zip(("before", "after"), halves, strict=True)), rows
 
 
 def clip_says(
