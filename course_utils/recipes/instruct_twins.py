@@ -37,7 +37,7 @@ of 210.
 
 def instruct_twins(*, steps: int | None = None, seed: int = 0) -> Made:
     """Both twins' logs; pairs that are not there yet are drawn first."""
-    steps = steps or 2000
+    steps = steps or 1200
     return Made(
         make=functools.partial(_train_both, steps, seed),
         save=_keep,
