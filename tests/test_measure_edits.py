@@ -69,6 +69,8 @@ def test_an_edit_is_judged_from_what_the_oracle_sees():
     found = [edits.seen_edit(x, t.instruction) for x, t in zip(seen, SOME, strict=True)]
     assert [t.target.caption for t in found] == [t.target.caption for t in SOME]
     assert edits.seen_edit(seen[0], "be nice to it") is None
+    same = f"make it {seen[0]['colour'][0]}"
+    assert edits.seen_edit(seen[0], same) is None
     assert edits.seen_edit(seen[0] | {"count": 0}, SOME[0].instruction) is None
 
 

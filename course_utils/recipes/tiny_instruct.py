@@ -61,7 +61,7 @@ def tiny_instruct(
     *, steps: int | None = None, seed: int = 0, tiny: Path | None = None
 ) -> Recipe:
     """Start from the folder `tiny`, the shipped miniature if not given."""
-    tiny, steps = tiny or models.path("tiny"), steps or 5500
+    tiny, steps = tiny or models.path("tiny"), steps or 3600
     pipe = models.load("text-to-image", tiny)
     look_in = functools.partial(encode, pipe.vae)
     pairs = min(PAIRS, steps * BATCH)
@@ -122,8 +122,8 @@ def instruct_recipe(
         loss=instruct_loss,
         steps=steps,
         seed=seed,
-        ema=0.999 if steps > 5000 else 0.998,
-        decay=0.5,
+        ema=0.999,
+        decay=0.3,
         optimizer=lambda model: muon.Muon(groups(model)),
         log_every=100,
         watch=watch,
