@@ -56,8 +56,8 @@ def null_text(
     path: Path,
     prompts: Sequence[str],
     *,
-    guidance: float = 3.0,
-    inner: int = 6,
+    guidance: float = 2.0,
+    inner: int = 3,
     rate: float = 0.1,
     enough: float = 1e-5,
 ) -> dict[int, Tensor]:
@@ -121,11 +121,11 @@ def edit(
     after: Sequence[str],
     *,
     how: str = "replace",
-    cross: float | Tensor = 0.4,
-    self_: float | Tensor = 0.2,
+    cross: float | Tensor = 0.3,
+    self_: float | Tensor = 0.3,
     blend: bool = False,
     steps: int = 10,
-    guidance: float = 3.0,
+    guidance: float = 2.0,
     **options: object,
 ) -> Tensor:
     """Given pictures, of which `before` tells, as `after` tells: (B, 3, H, W).
