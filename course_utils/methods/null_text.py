@@ -3,8 +3,8 @@
     edited = edit(pipe, images, ["a red cat"], ["a blue cat"])     # all of it, or:
 
     path = pivots(pipe, latents, before)                # from the picture to noise
-    nothing = null_text(pipe, path, before)             # what the empty prompt becomes
-    side_by_side(pipe, before, after, path[0][1], nothing=nothing)
+    nothing = null_text(pipe, path, before, guidance=2.0)
+    side_by_side(pipe, before, after, path[0][1], nothing=nothing, guidance=2.0)
 
 DDIM walked backwards finds the noise of a picture for guidance 1. With more guidance
 the walk forth strays from the way it came, and every edit needs guidance. The cure: at
@@ -56,7 +56,7 @@ def null_text(
     path: Path,
     prompts: Sequence[str],
     *,
-    guidance: float = 2.0,
+    guidance: float,
     inner: int = 3,
     rate: float = 0.1,
     enough: float = 1e-5,
@@ -64,6 +64,7 @@ def null_text(
     """For each step t of a path what stands for the empty prompt, (B, tokens, D).
 
     path      of `pivots`: the latents (B, 4, h, w) that the walk is to meet again
+    guidance  of the walk; with another one it would stray again
     inner     gradient steps (Adam) at each step of the walk; the paper takes 10
     rate      Adam's; for Stable Diffusion's larger embeddings the paper takes 0.01
     enough    a picture whose squared error is below it is done with this step
