@@ -7,7 +7,7 @@ from course_utils.measure import editing, editors, edits
 
 KEYS = "method success preservation psnr_outside psnr_target mask_iou seconds calls"
 KEYS = {*KEYS.split(), "seeds", "n", "by_kind", "success_std", "preservation_std"}
-CHEAP = ["untouched", "sdedit", "vae_round_trip"]
+CHEAP = ["untouched", "sdedit", "diffedit", "vae_round_trip"]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,19 @@ def test_the_floor_and_the_ceiling_are_where_they_should_be(bench):
     assert floor["mask_iou"] is None and floor["success_std"] is None
 
 
+def test_only_a_method_with_a_mask_has_an_overlap(bench):
+    assert 0 < bench[0]["diffedit"]["mask_iou"] < 1
+    assert bench[0]["sdedit"]["mask_iou"] is None
+
+
+@pytest.mark.parametrize("name", editors.METHODS)
+def test_every_method_gives_a_picture_for_each_edit(name):
+    pipe = editing.pipe_for(name, "tiny")
+    images, masks = editors.METHODS[name](pipe, edits.triples(1), 0)
+    assert images.shape == (1, 3, 64, 64) and images.abs().max() <= 1
+    assert masks is None or masks.dtype == torch.bool
+
+
 def test_calls_are_the_rows_that_the_network_was_given(bench):
     row = bench[0]["sdedit"]
     walked = int(editors.STEPS * editors.SDEDIT["strength"])
@@ -65,7 +78,7 @@ def test_an_edits_noise_does_not_depend_on_the_others(pipe):
 
 
 def test_seeds_are_so_far_apart_that_no_two_edits_share_noise():
-    assert editing.SEED > 105
+    assert editing.SEED >= 10_000
 
 
 def test_inpainting_keeps_what_lies_outside_the_exact_mask(pipe):
@@ -113,9 +126,9 @@ def test_the_tables_say_what_the_rows_say(bench):
     rows = list(bench[0].values())
     for table in (editing.overview(rows), editing.by_kind(rows)):
         text = editing.as_text(table).splitlines()
-        assert len({len(line) for line in text}) == 1 and len(text) == 4
+        assert len({len(line) for line in text}) == 1 and len(text) == 5
         marked = editing.as_markdown(table).splitlines()
-        assert marked[1].startswith("| --- | ---:") and len(marked) == 5
+        assert marked[1].startswith("| --- | ---:") and len(marked) == 6
         assert marked[2].startswith("| `untouched` |")
     assert editing.overview(rows)[1][:3] == ["untouched", "0", "100"]
     assert editing.by_kind(rows)[1][1] == "0 / 100"

@@ -118,6 +118,13 @@ def test_each_stage_changes_its_own_part_only():
     assert tuned.weight.item() != 0.5 and own.grad is None
 
 
+def test_half_precision_is_refused():
+    half = Simple()
+    half.dtype = torch.float16
+    with pytest.raises(ValueError, match="dtype=torch.float32"):
+        imagic.fine_tune(half, WORDS, None, 1, 1e-4)
+
+
 def test_the_pipeline_stays_to_the_bit(pipe, latents):
     before = copy.deepcopy(pipe.unet.state_dict())
     short = dict(embedding=(1, 0.1), tuning=(1, 0.1), batch=2, num_steps=2)
@@ -154,6 +161,17 @@ def test_the_same_generator_gives_the_same_edit(pipe, latents):
     ]  # fmt: skip
     torch.testing.assert_close(some[0][1:], some[1], atol=1e-4, rtol=0)
     assert (some[1] - some[2]).abs().max() > 0.1
+
+
+def test_the_walk_begins_where_it_is_told(pipe, latents):
+    short = dict(embedding=(0, 0.1), tuning=(0, 1e-4), num_steps=3)
+    noise, _ = asked(1)
+    found = imagic.imagic(pipe, latents, "a blue cat", (1,), noise=noise, **short)
+    network = pipelines.guided(pipe, ["a blue cat"], 3.0)
+    with torch.no_grad():
+        walk = dict(num_steps=3, step=diffusion.ddim_step, predicts="v")
+        plain = diffusion.sample(network, noise, LINEAR, **walk)
+    torch.testing.assert_close(found, plain, atol=1e-4, rtol=1e-4)
 
 
 def test_eta_0_is_the_picture_and_eta_1_what_is_wanted(pipe, latents):
@@ -220,6 +238,7 @@ def test_what_cannot_be_is_refused(call, message):
         (dict(etas=()), "etas must hold at least one"),
         (dict(etas=0.5), "etas must be a list"),
         (dict(x0=TWO), "x0 has shape"),
+        (dict(noise=torch.zeros(1, 4, 8, 8)), "noise must have the shape of x0"),
     ],
 )
 def test_imagic_refuses_before_it_trains(pipe, latents, wrong, message):

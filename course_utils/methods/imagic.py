@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from course_utils import diffusion
 from course_utils.diffusion.forward import check_same, whole
+from course_utils.diffusion.solvers import invert
 from course_utils.images import check_tensor
 from course_utils.schedules import Schedule
 
@@ -99,6 +100,11 @@ def fine_tune(
 
     The embedding stays as it is, and so does the network that is given.
     """
+    if unet.dtype == torch.float16:
+        raise ValueError(
+            "unet is in half precision, in which such small steps are lost: load it "
+            "with dtype=torch.float32"
+        )
     tuned = copy.deepcopy(unet)
     _descend(lambda: loss(tuned, own), list(tuned.parameters()), num_steps, rate)
     return tuned
@@ -137,10 +143,11 @@ def imagic(
     etas: Sequence[float] = (0.8,),
     *,
     embedding: tuple[int, float] = (20, 0.1),
-    tuning: tuple[int, float] = (20, 1e-4),
+    tuning: tuple[int, float] = (16, 1e-4),
     batch: int = 4,
     scale: float = 3.0,
-    num_steps: int = 10,
+    num_steps: int = 20,
+    noise: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Edit one picture by a Stable Diffusion pipeline, as a caption says: all stages.
@@ -151,21 +158,26 @@ def imagic(
     embedding   stage A's steps and learning rate of Adam
     tuning      stage B's
     scale       guidance, as in pipelines.guided; num_steps of DDIM
-    generator   of the noise that the walk begins at, and then of the stages'
+    noise       where the walk begins, like x0. The paper's is new noise; if none is
+                given it is what the tuned network finds in the picture (DDIM backwards)
+    generator   of the noise that the stages train with
 
     Returns latents (len(etas), C, h, w). The pipeline stays as it was.
     """
     schedule = Schedule(pipe.scheduler.betas)
-    predicts = {"epsilon": "noise", "v_prediction": "v"}[
-        pipe.scheduler.config.prediction_type
-    ]
+    said = pipe.scheduler.config.prediction_type
+    predicts = {"epsilon": "noise", "v_prediction": "v"}.get(said, said)
     _check_request(caption, etas)
     check_one(x0, "x0", 4)
-    noise = torch.randn(x0.shape, generator=generator).to(x0)
+    if noise is not None:
+        check_same("x0", x0, "noise", noise)
     loss = picture_loss(x0, schedule, predicts, batch, generator)
     target, nothing = (embed(pipe, [text]) for text in (caption, ""))
     own = optimise_embedding(pipe.unet, target, loss, *embedding)
     tuned = fine_tune(pipe.unet, own, loss, *tuning)
+    if noise is None:
+        found = dict(num_steps=num_steps, predicts=predicts)
+        noise = invert(told(tuned, own, nothing), x0, schedule, **found)
     words = torch.cat([interpolate(target, own, eta) for eta in etas])
     with torch.no_grad():
         return diffusion.sample(
@@ -213,7 +225,7 @@ def _descend(
     """Adam on the parameters, and on nothing else that the loss depends on."""
     if whole(num_steps, "num_steps") < 0:
         raise ValueError(f"num_steps={num_steps} must be 0 or more")
-    optimizer = torch.optim.Adam(parameters, rate)
+    optimizer = torch.optim.Adam(parameters, rate, fused=True)
     for _ in range(num_steps):
         optimizer.zero_grad()
         loss().backward(inputs=parameters)

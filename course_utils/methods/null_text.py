@@ -3,8 +3,8 @@
     edited = edit(pipe, images, ["a red cat"], ["a blue cat"])     # all of it, or:
 
     path = pivots(pipe, latents, before)                # from the picture to noise
-    nothing = null_text(pipe, path, before)             # what the empty prompt becomes
-    side_by_side(pipe, before, after, path[0][1], nothing=nothing)
+    nothing = null_text(pipe, path, before, guidance=2.0)
+    side_by_side(pipe, before, after, path[0][1], nothing=nothing, guidance=2.0)
 
 DDIM walked backwards finds the noise of a picture for guidance 1. With more guidance
 the walk forth strays from the way it came, and every edit needs guidance. The cure: at
@@ -56,14 +56,15 @@ def null_text(
     path: Path,
     prompts: Sequence[str],
     *,
-    guidance: float = 3.0,
-    inner: int = 6,
+    guidance: float,
+    inner: int = 3,
     rate: float = 0.1,
     enough: float = 1e-5,
 ) -> dict[int, Tensor]:
     """For each step t of a path what stands for the empty prompt, (B, tokens, D).
 
     path      of `pivots`: the latents (B, 4, h, w) that the walk is to meet again
+    guidance  of the walk; with another one it would stray again
     inner     gradient steps (Adam) at each step of the walk; the paper takes 10
     rate      Adam's; for Stable Diffusion's larger embeddings the paper takes 0.01
     enough    a picture whose squared error is below it is done with this step
@@ -121,11 +122,11 @@ def edit(
     after: Sequence[str],
     *,
     how: str = "replace",
-    cross: float | Tensor = 0.4,
-    self_: float | Tensor = 0.2,
+    cross: float | Tensor = 0.3,
+    self_: float | Tensor = 0.3,
     blend: bool = False,
     steps: int = 10,
-    guidance: float = 3.0,
+    guidance: float = 2.0,
     **options: object,
 ) -> Tensor:
     """Given pictures, of which `before` tells, as `after` tells: (B, 3, H, W).
