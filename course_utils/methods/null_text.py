@@ -78,7 +78,9 @@ def null_text(
     told = guided(pipe, prompts)
     pipe.unet.requires_grad_(False)
     with torch.no_grad():
-        empty = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
+        empty = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[
+            0
+        ].float()
     x, found = path[0][1], {}
     for (t, _), (to, wanted) in pairwise(path):
         steps = same_step(t, x)
@@ -86,7 +88,8 @@ def null_text(
             said = told(x, steps)
 
         def walk(empty, x=x, t=t, to=to, steps=steps, said=said):
-            without = pipe.unet(x, steps, empty).sample
+            asked = x.to(pipe.unet.dtype), steps, empty.to(pipe.unet.dtype)
+            without = pipe.unet(*asked).sample.to(x)
             predicted = diffusion.guidance(said, without, guidance)
             return ddim_step(predicted, x, t, plan, to=to, predicts=predicts)
 
