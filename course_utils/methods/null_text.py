@@ -125,8 +125,8 @@ def edit(
     after: Sequence[str],
     *,
     how: str = "replace",
-    cross: float | Tensor = 0.3,
-    self_: float | Tensor = 0.3,
+    cross: float | Tensor = 0.2,
+    self_: float | Tensor = 0.2,
     blend: bool = False,
     steps: int = 10,
     guidance: float = 2.0,
@@ -135,7 +135,9 @@ def edit(
     """Given pictures, of which `before` tells, as `after` tells: (B, 3, H, W).
 
     images   (B, 3, H, W) in [-1, 1]
-    options  of null_text; all the others are draw_pair's
+    cross    draw_pair's, as all that is not named here: what asks for another layout
+             wants little of it, another colour, toy or pattern more, such as 0.8
+    options  of null_text
 
     Inverted, made to come back by null_text, and edited by Prompt-to-Prompt.
     """
