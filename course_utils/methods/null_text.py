@@ -78,7 +78,9 @@ def null_text(
     told = guided(pipe, prompts)
     pipe.unet.requires_grad_(False)
     with torch.no_grad():
-        empty = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
+        empty = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[
+            0
+        ].float()
     x, found = path[0][1], {}
     for (t, _), (to, wanted) in pairwise(path):
         steps = same_step(t, x)
@@ -86,7 +88,8 @@ def null_text(
             said = told(x, steps)
 
         def walk(empty, x=x, t=t, to=to, steps=steps, said=said):
-            without = pipe.unet(x, steps, empty).sample
+            asked = x.to(pipe.unet.dtype), steps, empty.to(pipe.unet.dtype)
+            without = pipe.unet(*asked).sample.to(x)
             predicted = diffusion.guidance(said, without, guidance)
             return ddim_step(predicted, x, t, plan, to=to, predicts=predicts)
 
@@ -122,8 +125,8 @@ def edit(
     after: Sequence[str],
     *,
     how: str = "replace",
-    cross: float | Tensor = 0.3,
-    self_: float | Tensor = 0.3,
+    cross: float | Tensor = 0.2,
+    self_: float | Tensor = 0.2,
     blend: bool = False,
     steps: int = 10,
     guidance: float = 2.0,
@@ -132,7 +135,9 @@ def edit(
     """Given pictures, of which `before` tells, as `after` tells: (B, 3, H, W).
 
     images   (B, 3, H, W) in [-1, 1]
-    options  of null_text; all the others are draw_pair's
+    cross    draw_pair's, as all that is not named here: what asks for another layout
+             wants little of it, another colour, toy or pattern more, such as 0.8
+    options  of null_text
 
     Inverted, made to come back by null_text, and edited by Prompt-to-Prompt.
     """
