@@ -40,7 +40,7 @@ def read(folder):
 
 def test_what_was_kept_is_put_together_again(folders, tmp_path):
     base, whole, kept = folders
-    difference.keep(whole, base, kept)
+    difference.keep_difference(whole, base, kept)
     difference.put_together(kept, base, tmp_path / "again")
     ours, theirs = read(tmp_path / "again"), read(whole)
     assert ours.keys() == theirs.keys()
@@ -56,7 +56,7 @@ def test_what_was_kept_is_put_together_again(folders, tmp_path):
 
 def test_only_what_differs_is_kept(folders):
     base, whole, kept = folders
-    difference.keep(whole, base, kept)
+    difference.keep_difference(whole, base, kept)
     files = {f.relative_to(kept).as_posix() for f in kept.rglob("*") if f.is_file()}
     assert files == {"difference.json", "unet/config.json", "unet/model.safetensors"}
     assert read(kept)["unet.weight"].dtype == torch.int8
@@ -67,7 +67,7 @@ def test_the_whole_is_made_once_and_again_if_it_was_damaged(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     base, whole, kept = folders
-    difference.keep(whole, base, kept)
+    difference.keep_difference(whole, base, kept)
     made = difference.assembled(kept, base)
     assert made == difference.assembled(kept, base)
     good = {name: x.clone() for name, x in read(made).items()}  # the file is mapped
@@ -84,5 +84,5 @@ def test_without_a_cache_to_write_to_a_temporary_folder_serves(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     base, whole, kept = folders
-    difference.keep(whole, base, kept)
+    difference.keep_difference(whole, base, kept)
     assert read(difference.assembled(kept, base)).keys() == read(whole).keys()

@@ -70,7 +70,7 @@ def test_guidance_is_linear_as_the_paper_has_it():
 def test_instruct_equals_the_pipeline_of_diffusers():
     images = toybox.render(scenes())
     noise = inputs()[0]
-    ours = ip2p.instruct(
+    ours = ip2p.carry_out(
         pipe(), images, ASKED, text_scale=3, image_scale=1.5, num_steps=6, noise=noise
     )
     theirs = pipe()(
@@ -88,9 +88,9 @@ def test_instruct_equals_the_pipeline_of_diffusers():
 def test_no_picture_is_a_latent_of_zeros_and_not_a_black_one():
     latents = encode(tiny().vae, toybox.render(scenes()))
     x, _, t = inputs()
-    blind = ip2p.guided(pipe(), torch.zeros_like(latents), ASKED, 1, 1.5)(x, t)
-    seen = ip2p.guided(pipe(), latents, ASKED, 1, 1.5)(x, t)
-    deaf = ip2p.guided(pipe(), torch.zeros_like(latents), ASKED, 1, 4.0)(x, t)
+    blind = ip2p.doubly_guided(pipe(), torch.zeros_like(latents), ASKED, 1, 1.5)(x, t)
+    seen = ip2p.doubly_guided(pipe(), latents, ASKED, 1, 1.5)(x, t)
+    deaf = ip2p.doubly_guided(pipe(), torch.zeros_like(latents), ASKED, 1, 4.0)(x, t)
     torch.testing.assert_close(blind, deaf)  # without a picture its scale is nothing
     assert (seen - blind).abs().max() > 0.01
 
@@ -106,7 +106,7 @@ def test_no_picture_is_a_latent_of_zeros_and_not_a_black_one():
 )
 def test_what_would_go_wrong_without_a_word_is_refused(latents, asked, scales, message):
     with pytest.raises(ValueError, match=message):
-        ip2p.guided(pipe(), torch.zeros(latents, 4, 16, 16), asked, *scales)
+        ip2p.doubly_guided(pipe(), torch.zeros(latents, 4, 16, 16), asked, *scales)
 
 
 def test_a_scale_that_is_no_number_is_refused():

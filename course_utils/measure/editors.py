@@ -133,7 +133,7 @@ def _instruct_pix2pix(pipe, edits: Sequence[Triple], seed: int) -> Edited:
     """InstructPix2Pix, which is told the instruction and no caption."""
     images, told = before(edits), [triple.instruction for triple in edits]
     noise = noise_like(encode(pipe.vae, images), seed)
-    return Edited(instruct_pix2pix.instruct(pipe, images, told, noise=noise))
+    return Edited(instruct_pix2pix.carry_out(pipe, images, told, noise=noise))
 
 
 def _inpaint_exact_mask(pipe, edits: Sequence[Triple], seed: int) -> Edited:

@@ -59,7 +59,7 @@ def two_guidances(
     return nothing + image_scale * (image - nothing) + text_scale * (both - image)
 
 
-def guided(
+def doubly_guided(
     pipe,
     latents: Tensor,
     instructions: Sequence[str],
@@ -106,7 +106,7 @@ def _in_words(pipe, texts: list[str]) -> Tensor:
     return pipe.text_encoder(tokens.to(pipe.device))[0]
 
 
-def instruct(
+def carry_out(
     pipe,
     images: Tensor,
     instructions: Sequence[str],
@@ -121,14 +121,14 @@ def instruct(
 
     pipe   a StableDiffusionInstructPix2PixPipeline
     noise  (B, 4, h, w) to start from; drawn from `generator` if not given
-    Walks by DPM-Solver++; the scales are those of `guided`.
+    Walks by DPM-Solver++; the scales are those of `doubly_guided`.
     """
     latents = encode(pipe.vae, images) / pipe.vae.config.scaling_factor
     if noise is None:
         noise = torch.randn(latents.shape, generator=generator)
     plan, predicts = plan_of(pipe)
     found = dpm_sample(
-        guided(pipe, latents, instructions, text_scale, image_scale),
+        doubly_guided(pipe, latents, instructions, text_scale, image_scale),
         noise.to(latents),
         plan,
         num_steps=num_steps,

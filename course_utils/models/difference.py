@@ -19,7 +19,7 @@ MARK = "difference.json"  # what a folder that is kept like this has: {"base": n
 LISTING = "SHA256SUMS"
 
 
-def keep(whole: Path, base: Path, folder: Path) -> None:
+def keep_difference(whole: Path, base: Path, folder: Path) -> None:
     """Write into `folder` what `whole` has and `base` has not; both are pipelines.
 
     Weights of the same name become bytes, rounded to within a 254th of the largest
@@ -41,7 +41,7 @@ def keep(whole: Path, base: Path, folder: Path) -> None:
 
 
 def put_together(folder: Path, base: Path, into: Path) -> None:
-    """Write the whole model of what `keep` wrote: its inverse, but for rounding."""
+    """Write the whole model: the inverse of keep_difference, but for rounding."""
     for place in (base, folder):
         for file in sorted(f for f in place.rglob("*") if f.is_file()):
             name = file.relative_to(place)

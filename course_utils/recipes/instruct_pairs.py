@@ -57,7 +57,7 @@ def _draw_all(number: int, seed: int, work: Path) -> Path:
         file = work / f"pairs-{i:06d}.safetensors"
         if not file.exists():
             edits = thought_of(editor, min(CHUNK, number - i), seed + i)
-            weights, rows = drawn(pipe, edits, seed + i)
+            weights, rows = drawn_pairs(pipe, edits, seed + i)
             file.with_suffix(".json").write_text(json.dumps(rows), encoding="utf-8")
             save_file(weights, file)
     return work
@@ -76,7 +76,9 @@ def thought_of(editor: tuple, n: int, seed: int) -> list[tuple[str, str, str]]:
     return found[:n]
 
 
-def drawn(pipe, edits: list[tuple[str, str, str]], seed: int) -> tuple[dict, list]:
+def drawn_pairs(
+    pipe, edits: list[tuple[str, str, str]], seed: int
+) -> tuple[dict, list]:
     """Both pictures of each edit, as latents, and what CLIP says of them.
 
     The share of steps with shared attention is drawn for each, in [0.1, 0.9]: how much
@@ -127,7 +129,7 @@ def pairs_of(work: Path, keep: dict[str, float] = KEPT) -> Iterator[tuple]:
                 yield row["edit"], weights["before"][k], weights["after"][k]
 
 
-def judged(pipe, pairs: list[tuple], most: int = 512) -> dict[str, float]:
+def judged_pairs(pipe, pairs: list[tuple], most: int = 512) -> dict[str, float]:
     """What the oracle says of pairs: is the edit right, and is the rest the same?
 
     The first picture is taken for what the oracle reads in it. A pair that is no edit
@@ -154,5 +156,7 @@ def _summary(work: Path, folder: Path) -> dict:
     kept = list(pairs_of(work))
     every = [pair[0] for pair in pairs_of(work, {})]
     valid = sum(is_valid(*edit) for edit in every) / len(every)
-    facts = dict(success=0.0, preservation=0.0) | (judged(pipe, kept) if kept else {})
+    facts = dict(success=0.0, preservation=0.0) | (
+        judged_pairs(pipe, kept) if kept else {}
+    )
     return facts | dict(drawn=len(every), kept=len(kept), valid=valid)

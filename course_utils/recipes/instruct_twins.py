@@ -17,7 +17,12 @@ from course_utils import models, toybox
 from course_utils.models.pipelines import encode
 from course_utils.recipes.instruct_pairs import instruct_pairs, pairs_of
 from course_utils.recipes.recipe import Made, Recipe, produce
-from course_utils.recipes.tiny_instruct import BATCH, RATE, instruct_recipe, scored
+from course_utils.recipes.tiny_instruct import (
+    BATCH,
+    RATE,
+    instruct_recipe,
+    scored_edits,
+)
 from course_utils.tiny.editor import is_valid
 from course_utils.tiny.instruct import Album, in_latents
 from course_utils.tiny.pipelines import instruct_pipeline
@@ -80,7 +85,7 @@ def twin(*, which: str, pairs: Path, steps: int, seed: int) -> Recipe:
         return instruct_pipeline(model.unet, model.text, pipe.vae, pipe.tokenizer)
 
     def save(model: nn.Module, folder: Path) -> dict:
-        scores = scored(ready(model), 210 if steps >= 500 else 7)
+        scores = scored_edits(ready(model), 210 if steps >= 500 else 7)
         (folder / "scores.json").write_text(json.dumps(scores, indent=1))
         return {}
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from course_utils import models, toybox
 from course_utils.images import save_sheet
 from course_utils.measure.edits import KINDS, edit_scores, triples
-from course_utils.methods.instruct_pix2pix import instruct, widen
+from course_utils.methods.instruct_pix2pix import carry_out, widen
 from course_utils.models import difference
 from course_utils.models.pipelines import encode
 from course_utils.recipes.monitor import observed
@@ -73,10 +73,10 @@ def tiny_instruct(
         return instruct_pipeline(model.unet, model.text, pipe.vae, pipe.tokenizer)
 
     def write(model: nn.Module, folder: Path) -> dict:
-        scores = scored(ready(model), 210 if steps >= 500 else 7)
+        scores = scored_edits(ready(model), 210 if steps >= 500 else 7)
         with tempfile.TemporaryDirectory() as whole:
             save(ready(model), Path(whole))
-            difference.keep(Path(whole), tiny, folder)
+            difference.keep_difference(Path(whole), tiny, folder)
         return scores
 
     return instruct_recipe(
@@ -153,11 +153,11 @@ def edited(pipe, some: list, steps: int, seed: int = 0) -> Tensor:
     for i in range(0, len(some), 28):
         part = slice(i, i + 28)
         options = dict(num_steps=steps, noise=noise[part])
-        found.append(instruct(pipe, before[part], asked[part], **options))
+        found.append(carry_out(pipe, before[part], asked[part], **options))
     return torch.cat(found)
 
 
-def scored(pipe, n: int) -> dict:
+def scored_edits(pipe, n: int) -> dict:
     """Success and preservation of n edits, by kind and in all, as the card has them."""
     some = triples(n)
     found = edit_scores(edited(pipe, some, 20), some)
