@@ -137,13 +137,13 @@ def _look(
 ) -> tuple[dict, list[str]]:
     """n edits, some of them on a sheet, before and after, and what all score."""
     some = triples(n)
-    images = edited(ready(average), some, 10)
+    images = edited_triples(ready(average), some, 10)
     before = toybox.render([triple.scene for triple in some])
     save_sheet(sheet, torch.stack([before, images], 1).flatten(0, 1)[:64])
     return _means(edit_scores(images, some)), [t.instruction for t in some[:32]]
 
 
-def edited(pipe, some: list, steps: int, seed: int = 0) -> Tensor:
+def edited_triples(pipe, some: list, steps: int, seed: int = 0) -> Tensor:
     """What the pipeline makes of triples, 28 at a time."""
     before = toybox.render([triple.scene for triple in some])
     noise = torch.randn(
@@ -160,7 +160,7 @@ def edited(pipe, some: list, steps: int, seed: int = 0) -> Tensor:
 def scored_edits(pipe, n: int) -> dict:
     """Success and preservation of n edits, by kind and in all, as the card has them."""
     some = triples(n)
-    found = edit_scores(edited(pipe, some, 20), some)
+    found = edit_scores(edited_triples(pipe, some, 20), some)
     result = dict(n=n, names=" | ".join(KINDS), lines="---|" * len(KINDS))
     for name in ("success", "preservation"):
         kinds = [found[name][k :: len(KINDS)].mean() for k in range(len(KINDS))]
