@@ -56,6 +56,28 @@ def test_watching_changes_nothing_and_is_undone(net):
     }
 
 
+def test_weights_can_be_changed_before_they_are_used():
+    layer = Attention(query_dim=12, heads=3, dim_head=4)
+    layer.set_processor(attention.Changing(lambda weights: torch.zeros_like(weights)))
+    heard = layer(torch.randn(2, 16, 12))  # nobody listens: the bias is left
+    torch.testing.assert_close(heard, layer.to_out[0].bias.expand_as(heard))
+
+
+def test_each_layer_may_get_its_own_processor(net):
+    own, asked = net.attn_processors, {}
+
+    def make(name, before):
+        assert before is own[name]
+        asked[name] = attention.Watching(lambda weights: None)
+        return asked[name]
+
+    with attention.processors(net, make):
+        assert net.attn_processors == asked and set(asked) == set(own)
+    assert net.attn_processors == own
+    crosses = [name for name in asked if attention.is_cross(name)]
+    assert len(crosses) == len(asked) / 2 and all("attn2" in x for x in crosses)
+
+
 def test_maps_are_means_over_calls(net):
     with attention.watched(net) as once:
         drawn(net)

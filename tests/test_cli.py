@@ -38,8 +38,11 @@ def test_the_exit_code_says_whether_all_lessons_ran(course, tmp_path):
         ("lab 99", "lesson 99 is not here"),
         ("lab 05,06", "lab opens one lesson"),
         ("train nothing", "nothing"),
-        ("bench nothing", "bench is one of tiny, not 'nothing'"),
+        ("bench nothing", "bench is one of tiny, editing, not 'nothing'"),
         ("bench tiny --n 1", "n=1 must be at least 2"),
+        ("bench tiny --seeds 2", "bench tiny has no option --seeds"),
+        ("bench editing --n 0", "n=0 must be a whole number of at least 1"),
+        ("bench editing --seeds 0", "seeds=0 must be a whole number"),
     ],
 )
 def test_bad_input_is_one_line_and_no_traceback(course, words, said):

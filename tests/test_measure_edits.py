@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from course_utils import toybox
+from course_utils import oracle, toybox
 from course_utils.measure import edits
 from course_utils.toybox import Edit, Scene, Thing
 
@@ -62,6 +62,16 @@ def test_what_is_changed_lies_where_the_toy_is():
     where = edits.changed(moved)
     seen = toybox.masks([triple.target for triple in moved]).any(1, keepdim=True)
     assert (where & seen).sum() > 0.8 * where.sum() and where.flatten(1).any(1).all()
+
+
+def test_an_edit_is_judged_from_what_the_oracle_sees():
+    seen = oracle.read(pictures("scene"))
+    found = [edits.seen_edit(x, t.instruction) for x, t in zip(seen, SOME, strict=True)]
+    assert [t.target.caption for t in found] == [t.target.caption for t in SOME]
+    assert edits.seen_edit(seen[0], "be nice to it") is None
+    same = f"make it {seen[0]['colour'][0]}"
+    assert edits.seen_edit(seen[0], same) is None
+    assert edits.seen_edit(seen[0] | {"count": 0}, SOME[0].instruction) is None
 
 
 @pytest.mark.parametrize(

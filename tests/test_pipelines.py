@@ -9,6 +9,7 @@ from course_utils.models.pipelines import (
     draw,
     encode,
     guided,
+    plan_of,
     round_trip,
     to_64,
 )
@@ -75,6 +76,27 @@ def test_guidance_moves_from_nothing_through_the_prompt(pipe):
     torch.testing.assert_close(at[3.0], expected, atol=1e-4, rtol=1e-4)
     nothing = guided(pipe, [""])(x_t, t)
     torch.testing.assert_close(at[0.0], nothing, atol=1e-4, rtol=1e-4)
+
+
+def test_another_nothing_for_each_step_is_taken(pipe):
+    x_t, words = torch.randn(1, 4, 16, 16), ["", "a blue cat"]
+    empty, cat = pipe.encode_prompt(words, pipe.device, 1, False)[0].split(1)
+    own = guided(pipe, SAID[:1], 3.0, {500: empty, 400: cat})
+    plain, against = guided(pipe, SAID[:1], 3.0), guided(pipe, ["a blue cat"])
+    for t, expected in (
+        (500, plain),
+        (400, lambda x, t: 3 * guided(pipe, SAID[:1])(x, t) - 2 * against(x, t)),
+    ):
+        at = torch.tensor([t])
+        found = own(x_t, at)
+        torch.testing.assert_close(found, expected(x_t, at), atol=1e-4, rtol=1e-4)
+
+
+def test_the_plan_is_the_schedulers(pipe):
+    plan, predicts = plan_of(pipe)
+    expected = pipe.scheduler.alphas_cumprod
+    torch.testing.assert_close(plan.alpha_bar.float(), expected, atol=1e-6, rtol=1e-4)
+    assert predicts == "v"
 
 
 @pytest.mark.parametrize("texts", ["a red star", [], [1, 2], [["a red star"]]])

@@ -253,7 +253,8 @@ def test_progress_is_shown_at_its_minutes_and_goes_on_after_a_kill(
 
     def run(first, last):
         states = (training.State(k, 1.0, 0.1, None, None) for k in range(first, last))
-        list(monitor.observed(states, draws, SMALL, tmp_path, every=10))
+        look = monitor.sheet_and_scores(draws, SMALL)
+        list(monitor.observed(states, look, tmp_path, every=10))
 
     run(1, 10)
     with (tmp_path / "progress.jsonl").open("a") as file:

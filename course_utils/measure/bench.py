@@ -16,6 +16,7 @@ from torch import Tensor
 
 from course_utils import measure, models, session, toybox
 from course_utils.images import check_whole, in_parts
+from course_utils.measure.editing import edit_pictures
 from course_utils.models.pipelines import draw, round_trip
 
 TASKS = {
@@ -158,4 +159,7 @@ def in_columns(columns: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-BENCHES: dict[str, Callable[[str, int], list[dict]]] = {"tiny": text_to_image}
+BENCHES: dict[str, Callable[..., list[dict]]] = {
+    "tiny": text_to_image,
+    "editing": edit_pictures,
+}

@@ -16,7 +16,8 @@ from torch import Tensor
 from course_utils import oracle, toybox
 from course_utils.images import check_tensor, check_whole
 from course_utils.measure.pairs import psnr
-from course_utils.toybox import Edit, Scene
+from course_utils.toybox import Edit, Scene, Thing
+from course_utils.toybox.attributes import OF_A_THING
 
 KINDS = ("colour", "toy", "ground", "add", "remove", "place", "pattern")
 
@@ -79,6 +80,24 @@ def triples(n: int, seed: int = 0, kinds: Sequence[str] = KINDS) -> list[Triple]
             continue
         found.append(Triple(scene, edit, toybox.apply(scene, edit)))
     return found
+
+
+def seen_edit(seen: dict, instruction: str) -> Triple | None:
+    """The edit of the scene that the oracle sees, to judge what nobody rendered.
+
+    seen is one of oracle.read's dicts. None if it is no scene, or if the instruction
+    cannot be understood, asks for what is not there, or for what there is.
+    """
+    names = [name for name in OF_A_THING if name in seen]
+    looks = ({name: seen[name][k] for name in names} for k in range(seen["count"]))
+    try:
+        things = sorted((Thing(**look) for look in looks), key=lambda t: t.cell)
+        scene = Scene(things, seen["ground"])
+        edit = toybox.parse_edit(instruction)
+        target = toybox.apply(scene, edit)
+    except ValueError:
+        return None
+    return None if target == scene else Triple(scene, edit, target)
 
 
 def edit_scores(images: Tensor, edits: Sequence[Triple]) -> dict[str, Tensor]:

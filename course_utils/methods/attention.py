@@ -6,7 +6,7 @@ probabilities, and that can be looked at.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -23,16 +23,23 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """
     for name, x in (("query", query), ("key", key), ("value", value)):
         check_tensor(x, name)
-    scores = query @ key.mT / query.shape[-1] ** 0.5
-    weights = scores.softmax(-1)
+    weights = _weights(query, key)
     return weights @ value, weights
 
 
-class Watching:
-    """An attention processor of diffusers that also tells `keep` the weights."""
+def _weights(query: Tensor, key: Tensor) -> Tensor:
+    return (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
 
-    def __init__(self, keep):
-        self.keep = keep
+
+class Changing:
+    """An attention processor of diffusers whose weights go through `change` first.
+
+    change(weights) gets who listens to whom, (B, heads, N, M), and returns what is to
+    be used instead.
+    """
+
+    def __init__(self, change: Callable[[Tensor], Tensor]):
+        self.change = change
 
     def __call__(self, attn, x, encoder_hidden_states=None, *_, **__) -> Tensor:
         """x (B, N, C), words (B, M, c) -> (B, N, C), as diffusers' AttnProcessor."""
@@ -41,9 +48,43 @@ class Watching:
             part.unflatten(-1, (attn.heads, -1)).transpose(1, 2)  # (B, heads, ., d)
             for part in (attn.to_q(x), attn.to_k(words), attn.to_v(words))
         )
-        out, weights = attend(query, key, value)
-        self.keep(weights.mean(1))  # over heads: (B, N, M)
+        out = self.change(_weights(query, key)) @ value
         return attn.to_out[0](out.transpose(1, 2).flatten(2))
+
+
+class Watching(Changing):
+    """An attention processor of diffusers that also tells `keep` the weights.
+
+    They are the mean over the heads, (B, N, M).
+    """
+
+    def __init__(self, keep: Callable[[Tensor], object]):
+        def change(weights: Tensor) -> Tensor:
+            keep(weights.mean(1))
+            return weights
+
+        super().__init__(change)
+
+
+@contextmanager
+def processors(unet: nn.Module, make: Callable) -> Iterator[None]:
+    """Give a UNet other attention processors for a while: make(name, its own one).
+
+    The names of self-attention hold "attn1", those of cross-attention "attn2".
+    """
+    before = dict(unet.attn_processors)
+    if not any(is_cross(name) for name in before):
+        raise ValueError("this network has no cross-attention (attn2)")
+    unet.set_attn_processor({name: make(name, own) for name, own in before.items()})
+    try:
+        yield
+    finally:
+        unet.set_attn_processor(before)
+
+
+def is_cross(name: str) -> bool:
+    """Does the layer with this processor listen to words (attn2), not to places?"""
+    return name.split(".")[-2] == "attn2"
 
 
 @contextmanager
@@ -63,17 +104,11 @@ def watched(unet: nn.Module) -> Iterator[dict[int, Tensor]]:
         counts[side] += 1
         maps[side] = sums[side] / counts[side]
 
-    before = dict(unet.attn_processors)
-    across = {name for name in before if name.split(".")[-2] == "attn2"}
-    if not across:
-        raise ValueError("this network has no cross-attention (attn2) to watch")
-    unet.set_attn_processor(
-        {k: Watching(keep) if k in across else v for k, v in before.items()}
-    )
-    try:
+    def make(name: str, own):
+        return Watching(keep) if is_cross(name) else own
+
+    with processors(unet, make):
         yield maps
-    finally:
-        unet.set_attn_processor(before)
 
 
 def positions(tokenizer, prompt: str, word: str) -> list[int]:

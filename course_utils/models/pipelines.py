@@ -3,7 +3,7 @@
 A pipeline is a Stable Diffusion of diffusers, or, for `draw`, one that draws in pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from course_utils import diffusion
 from course_utils.diffusion import Model
 from course_utils.images import check_tensor, in_parts
+from course_utils.schedules import Schedule
 
 
 @torch.no_grad()
@@ -55,7 +56,7 @@ def round_trip(vae, images: Tensor) -> Tensor:
     return decode(vae, encode(vae, images)).cpu()
 
 
-def _check_texts(texts: Sequence[str], name: str) -> None:
+def check_texts(texts: Sequence[str], name: str) -> None:
     """Refuse one text where many are wanted: each of its letters would be one."""
     found = [] if isinstance(texts, str) else list(texts)
     if not found or not all(isinstance(text, str) for text in found):
@@ -65,25 +66,41 @@ def _check_texts(texts: Sequence[str], name: str) -> None:
         )
 
 
-def guided(pipe, prompts: Sequence[str], scale: float = 1.0) -> Model:
+def guided(
+    pipe,
+    prompts: Sequence[str],
+    scale: float = 1.0,
+    nothing: Mapping[int, Tensor] | None = None,
+) -> Model:
     """A Stable Diffusion pipeline's network as a model(x_t, t), with guidance.
 
     Row i of x_t belongs to prompts[i]. With scale 1 the network is asked once a call,
-    else twice, in one batch. What it predicts, pipe.scheduler.config says.
+    else twice, in one batch, and as in the pipeline the rows without a prompt come
+    first. What it predicts, pipe.scheduler.config says. `nothing` holds for each step t
+    what stands for the empty prompt there, (B, tokens, D).
     """
-    _check_texts(prompts, "prompts")
+    check_texts(prompts, "prompts")
     words = pipe.encode_prompt(prompts, pipe.device, 1, False)[0]  # (B, tokens, D)
-    nothing = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
+    empty = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
         x = x_t.to(pipe.unet.dtype)
         if scale == 1:
             return pipe.unet(x, t, words).sample.to(x_t)
-        both = torch.cat([words, nothing])
+        unsaid = empty if nothing is None else nothing[int(t[0])].to(words)
+        both = torch.cat([unsaid, words])
         answers = pipe.unet(torch.cat([x, x]), torch.cat([t, t]), both).sample
-        return diffusion.guidance(*answers.to(x_t).chunk(2), scale)
+        without, told = answers.to(x_t).chunk(2)
+        return diffusion.guidance(told, without, scale)
 
     return model
+
+
+def plan_of(pipe) -> tuple[Schedule, str]:
+    """A pipeline's schedule, and what its network predicts, in diffusion's words."""
+    targets = {"epsilon": "noise", "v_prediction": "v", "sample": "x0"}
+    predicts = targets[pipe.scheduler.config.prediction_type]
+    return Schedule(pipe.scheduler.betas), predicts
 
 
 def draw(
@@ -100,7 +117,7 @@ def draw(
     a progress line. `pipe` draws latents (StableDiffusionPipeline) or pixels
     (IFPipeline).
     """
-    _check_texts(captions, "captions")
+    check_texts(captions, "captions")
     pixels = not hasattr(pipe, "vae")
     options = dict(num_inference_steps=steps, guidance_scale=guidance)
     options |= dict(output_type="pt") | (dict(clean_caption=False) if pixels else {})

@@ -6,9 +6,11 @@ safetensors only, which hold numbers and never code.
 
 import functools
 import hashlib
+import json
 from pathlib import Path
 
 from course_utils import session
+from course_utils.models import difference
 from course_utils.models.checkpoints import REGISTRY
 
 WEIGHTS = Path(__file__).parent.parent / "weights"  # one folder a model, and SHA256SUMS
@@ -17,14 +19,23 @@ WEIGHTS = Path(__file__).parent.parent / "weights"  # one folder a model, and SH
 def path(name: str) -> Path:
     """The folder of a shipped model, its files compared with SHA256SUMS (once).
 
-    "tiny" is the miniature Stable Diffusion, tiny-sd. Raises ValueError for a name that
-    is not shipped, OSError for a missing or damaged file, with what to do about it.
+    "tiny" is the miniature Stable Diffusion, tiny-sd. A model that is shipped as its
+    difference to another is put together in the user's cache first. Raises ValueError
+    for a name that is not shipped, OSError for a missing or damaged file, with what to
+    do about it.
     """
     if not isinstance(name, str):
         raise ValueError(f'name must be a text, such as "tiny", not {name!r}')
     name = "tiny-sd" if name == "tiny" else name
     session.uses(name)
-    return _verified(name, WEIGHTS)
+    folder = _verified(name, WEIGHTS)
+    if not (folder / difference.MARK).is_file():
+        return folder
+    base = json.loads((folder / difference.MARK).read_text(encoding="utf-8"))["base"]
+    return _assembled(folder, _verified(base, WEIGHTS))
+
+
+_assembled = functools.cache(difference.assembled)
 
 
 @functools.cache

@@ -14,13 +14,18 @@ from course_utils.recipes import (
     ablations,
     classifiers,
     clip,
+    editing,
     fashion,
     garments_ddpm,
     garments_gan,
+    instruct_lm,
+    instruct_pairs,
+    instruct_twins,
     oracle,
     rivals,
     sampler_sheets,
     segmenter,
+    tiny_instruct,
     tiny_pixel,
     tiny_sd,
 )
@@ -34,9 +39,14 @@ ON_NONE = (
     fashion.fashion,
     garments_ddpm.garments_ddpm,
     garments_gan.garments_gan,
+    instruct_lm.instruct_lm,
+    instruct_pairs.instruct_pairs,
+    instruct_twins.instruct_twins,
     oracle.oracle,
     segmenter.segmenter,
     clip.clip,
+    editing.editing,
+    tiny_instruct.tiny_instruct,
     tiny_pixel.tiny_pixel,
     sampler_sheets.trilemma,
 )
@@ -44,6 +54,7 @@ RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
     name_of(recipe): recipe for recipe in (*ON_NONE, *ON_COMPONENTS)
 }
 NAMES = tuple(sorted(RECIPES))
+STAY = (*COMPONENTS, "instruct-pairs")  # in `work`: only what they led to is shipped
 CAN_BE_SMALL = (*COMPONENTS, "tiny-sd")
 
 
@@ -73,7 +84,7 @@ def train(
     _check(name, steps, seed, small, without)
     place = Path(work) / ("small" if small else "") / name
     place = place.with_name(f"{name}-without-{without}") if without else place
-    ships = not (small or without or name in COMPONENTS)
+    ships = not (small or without or name in STAY)
     folder = models.shipped.WEIGHTS / name if ships else place / "weights"
     folder = Path(into) if into else folder
     options = {"small": True} if small else {}

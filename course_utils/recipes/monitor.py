@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from torch import nn
 
 from course_utils import measure, oracle
 from course_utils.images import save_sheet
@@ -18,6 +19,8 @@ from course_utils.tiny.worlds import World, numpy_rng
 from course_utils.training import State
 
 SHOWN, READ = 64, 48  # captions on a sheet; captions of each kind that are examined
+Look = Callable[[nn.Module, Path], tuple[dict, list[str]]]  # draws a sheet -> scores,
+# and what the pictures on it were asked to be
 PAGE = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="60">
 <title>It learns</title>
 <style>
@@ -29,8 +32,8 @@ ol { columns: 2; font-size: .85rem; color: #555 }
 </style>
 <h1>It learns</h1>
 <p>The same captions, none of them in the training; the newest sheet is on top, and
-this page looks for a newer one every minute. An oracle that teaches nothing reads other
-pictures, as many with one toy as with two.</p>"""
+this page looks for a newer one every minute. The oracle that reads them teaches
+nothing.</p>"""
 
 
 def attribute_scores(
@@ -51,13 +54,25 @@ def attribute_scores(
     return scores
 
 
-def observed(
-    run: Iterator[State], draws: Callable, world: World, work: Path, every: int
-) -> Iterator[State]:
-    """Pass the states on; draw a sheet and examine at minutes 1, 2, 5, 10 and so on.
+def sheet_and_scores(draws: Callable, world: World) -> Look:
+    """The look of a text-to-image model; draws(model, steps): captions -> pictures."""
 
-    And at the end. The minutes that this takes count, too. draws(model, steps) is a
-    function of captions. Of many processes only the first looks.
+    def look(average: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
+        rng = numpy_rng(torch.Generator().manual_seed(7))
+        prompts = [scene.caption for scene in world.scenes(SHOWN, rng, "test")]
+        ready = draws(average, 10)
+        save_sheet(sheet, ready(prompts))
+        return attribute_scores(ready, world, READ), prompts
+
+    return look
+
+
+def observed(
+    run: Iterator[State], look: Look, work: Path, every: int
+) -> Iterator[State]:
+    """Pass the states on; look at minutes 1, 2, 5, 10, 20 and so on, and at the end.
+
+    The minutes that this takes count, too. Of many processes only the first looks.
     """
     if not PartialState().is_main_process:
         yield from run
@@ -73,26 +88,22 @@ def observed(
         minutes = before + (time.monotonic() - start) / 60
         if minutes >= marks[0]:
             marks = [m for m in marks if m > minutes]
-            last = _look(state, minutes, draws, world, work)
+            last = _write_down(state, minutes, look, work)
         yield state
     if last != state.step:
         minutes = before + (time.monotonic() - start) / 60
-        _look(state, minutes, draws, world, work)
+        _write_down(state, minutes, look, work)
 
 
-def _look(
-    state: State, minutes: float, draws: Callable, world: World, work: Path
-) -> int:
-    """Draw a sheet, examine, and write both down; return the step."""
-    rng = numpy_rng(torch.Generator().manual_seed(7))
-    prompts = [scene.caption for scene in world.scenes(SHOWN, rng, "test")]
-    minutes, ready = round(minutes, 2), draws(state.ema, 10)
-    save_sheet(work / f"sheet-{round(minutes):04d}-minutes.png", ready(prompts))
-    row = dict(minutes=minutes, step=state.step, loss=round(state.loss, 4))
-    row |= attribute_scores(ready, world, READ)
+def _write_down(state: State, minutes: float, look: Look, work: Path) -> int:
+    """Look, and write down what is seen; return the step."""
+    sheet = work / f"sheet-{round(minutes):04d}-minutes.png"
+    scores, asked = look(state.ema, sheet)
+    row = dict(minutes=round(minutes, 2), step=state.step, loss=round(state.loss, 4))
+    row |= scores
     with open(work / "progress.jsonl", "a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(row) + "\n")
-    _write_page(work, prompts)
+    _write_page(work, asked)
     print(f"{_in_words(row)}: look at {work / 'index.html'}", flush=True)
     return state.step
 
@@ -101,8 +112,10 @@ def _in_words(row: dict) -> str:
     """A row of progress.jsonl as a sentence."""
     kinds = {"1 toy": "one toy", "2 toy": "two toys"}
     right = [f"{kinds[k]} {row[k]['all']:.0%}" for k in kinds if k in row]
-    after = f"after {row['minutes']:.0f} min, {row['step']} steps"
-    return after + (f", everything right: {', '.join(right)}" if right else "")
+    edits = [f"{k} {row[k]:.0%}" for k in ("success", "preservation") if k in row]
+    words = [f"after {row['minutes']:.0f} min, {row['step']} steps"]
+    words += [f"everything right: {', '.join(right)}"] if right else []
+    return ", ".join(words + edits)
 
 
 def _write_page(work: Path, prompts: list[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from course_utils import training
-from course_utils.recipes.monitor import attribute_scores, observed
+from course_utils.recipes.monitor import attribute_scores, observed, sheet_and_scores
 from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.unet import trunk_loss
 from course_utils.tiny.worlds import World
@@ -41,7 +41,7 @@ def trunk_recipe(
     """
 
     def watch(states, work: Path):
-        return observed(states, draws, world, work, every)
+        return observed(states, sheet_and_scores(draws, world), work, every)
 
     def save_and_score(trunk: nn.Module, folder: Path) -> dict:
         n = scored if steps >= 500 else 2

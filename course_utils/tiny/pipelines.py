@@ -44,6 +44,24 @@ def pipeline(trunk: nn.Module, net: nn.Module, tokenizer):
     return pipe
 
 
+def instruct_pipeline(unet: nn.Module, encoder: nn.Module, net: nn.Module, tokenizer):
+    """An ordinary StableDiffusionInstructPix2PixPipeline of the trained parts."""
+    from diffusers import StableDiffusionInstructPix2PixPipeline
+
+    pipe = StableDiffusionInstructPix2PixPipeline(
+        vae=net,
+        text_encoder=encoder,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
 def pixel_pipeline(unet: nn.Module, encoder: nn.Module, tokenizer):
     """An ordinary IFPipeline of the trained parts."""
     from diffusers import IFPipeline

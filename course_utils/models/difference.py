@@ -1,0 +1,132 @@
+"""A model kept as what differs from another one: a byte a weight, and a scale a row.
+
+A branch of the family shares most with its trunk, and none of it is shipped twice. The
+ordinary folder is put together when it is first asked for, in the user's cache.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+MARK = "difference.json"  # what a folder that is kept like this has: {"base": name}
+LISTING = "SHA256SUMS"
+
+
+def keep_difference(whole: Path, base: Path, folder: Path) -> None:
+    """Write into `folder` what `whole` has and `base` has not; both are pipelines.
+
+    Weights of the same name become bytes, rounded to within a 254th of the largest
+    change in their row; where `whole` has more columns, those are new. All other files
+    are taken as they are, if they differ.
+    """
+    for file in sorted(f for f in whole.rglob("*") if f.is_file()):
+        name = file.relative_to(whole)
+        theirs, ours = base / name, folder / name
+        if theirs.is_file() and theirs.read_bytes() == file.read_bytes():
+            continue
+        ours.parent.mkdir(parents=True, exist_ok=True)
+        if name.suffix == ".safetensors" and theirs.is_file():
+            save_file(_shrunk(load_file(file), load_file(theirs)), ours)
+        else:
+            shutil.copyfile(file, ours)
+    mark = json.dumps({"base": base.name}) + "\n"
+    (folder / MARK).write_text(mark, encoding="utf-8", newline="\n")
+
+
+def put_together(folder: Path, base: Path, into: Path) -> None:
+    """Write the whole model: the inverse of keep_difference, but for rounding."""
+    for place in (base, folder):
+        for file in sorted(f for f in place.rglob("*") if f.is_file()):
+            name = file.relative_to(place)
+            ours, theirs = into / name, base / name
+            ours.parent.mkdir(parents=True, exist_ok=True)
+            if place == folder and name.suffix == ".safetensors" and theirs.is_file():
+                weights = _grown(load_file(file), load_file(theirs))
+                save_file(weights, ours, metadata={"format": "pt"})
+            elif name.name != MARK:
+                shutil.copyfile(file, ours)
+
+
+def assembled(folder: Path, base: Path) -> Path:
+    """The whole model's folder in the cache, made if it is not there or was damaged."""
+    print_of_both = hashlib.sha256(
+        b"".join(_digest(place).encode() for place in (base, folder))
+    )
+    name = f"{folder.name}-{print_of_both.hexdigest()[:12]}"
+    into = _cache() / name
+    if (into / LISTING).is_file() and (into / LISTING).read_text() == _digest(into):
+        return into
+    with tempfile.TemporaryDirectory(dir=into.parent) as place:
+        made = Path(place) / name
+        put_together(folder, base, made)
+        (made / LISTING).write_text(_digest(made))
+        shutil.rmtree(into, ignore_errors=True)
+        try:
+            os.replace(made, into)
+        except OSError:  # another process was faster
+            if not (into / LISTING).is_file():
+                raise
+    return into
+
+
+def _cache() -> Path:
+    """The course's folder in the user's cache; a temporary one if that is read-only."""
+    where = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(where) / "generative-vision-course"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="generative-vision-course-"))
+
+
+def _digest(folder: Path) -> str:
+    """Hash and name of each file in it, a line each."""
+    files = sorted(f for f in folder.rglob("*") if f.is_file() and f.name != LISTING)
+    hashes = (hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    names = (file.relative_to(folder).as_posix() for file in files)
+    return "".join(f"{h}  {n}\n" for h, n in zip(hashes, names, strict=True))
+
+
+def _shrunk(whole: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Bytes and scales of the changed weights; small and new ones as they are."""
+    kept = {}
+    for name, x in whole.items():
+        if x.ndim < 2 or name not in base:
+            kept[name] = x
+            continue
+        change = x.float() - _widened(base[name], x.shape).float()
+        rows = change.flatten(1)
+        scale = rows.abs().amax(1, keepdim=True) / 127
+        steps = (rows / scale.clamp(min=1e-20)).round()
+        kept[name] = steps.to(torch.int8).view(x.shape)
+        kept[f"{name}.scale"] = scale
+    return kept
+
+
+def _grown(kept: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of _shrunk, in the precision of the base."""
+    whole = {}
+    for name, x in kept.items():
+        if f"{name}.scale" in kept:
+            change = (x.float().flatten(1) * kept[f"{name}.scale"]).view(x.shape)
+            old = _widened(base[name], x.shape)
+            whole[name] = (old.float() + change).to(old.dtype)
+        elif not name.endswith(".scale"):
+            whole[name] = x
+    return whole
+
+
+def _widened(x: Tensor, shape: torch.Size) -> Tensor:
+    """x with zeros in the columns (dimension 1) that it lacks."""
+    wide = x.new_zeros(shape)
+    wide[:, : x.shape[1]] = x
+    return wide

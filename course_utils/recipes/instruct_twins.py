@@ -1,0 +1,120 @@
+"""What do made-up pictures cost? Two editors from the same edits (see lesson 18).
+
+One learns from the pairs that tiny drew and CLIP kept, its twin from true renders of
+the same sentences. All else is equal: the start, the steps, the seeds.
+"""
+
+import functools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from course_utils import models, toybox
+from course_utils.models.pipelines import encode
+from course_utils.recipes.instruct_pairs import instruct_pairs, pairs_of
+from course_utils.recipes.recipe import Made, Recipe, produce
+from course_utils.recipes.tiny_instruct import (
+    BATCH,
+    RATE,
+    instruct_recipe,
+    scored_edits,
+)
+from course_utils.tiny.editor import is_valid
+from course_utils.tiny.instruct import Album, in_latents
+from course_utils.tiny.pipelines import instruct_pipeline
+
+TWINS = ("drawn", "rendered")
+
+CARD = """# instruct-twins
+
+Two InstructPix2Pix, trained for {steps} steps of 32 pairs each from the same {pairs}
+edits, which a language model wrote. `drawn`: pictures drawn by tiny with
+Prompt-to-Prompt and kept by the tiny CLIP. `rendered`: true renders of the same
+captions. What each could do when is in NAME.jsonl, of 70 edits; NAME.json is the end,
+of 210.
+
+"""
+
+
+def instruct_twins(*, steps: int | None = None, seed: int = 0) -> Made:
+    """Both twins' logs; pairs that are not there yet are drawn first."""
+    steps = steps or 1200
+    return Made(
+        make=functools.partial(_train_both, steps, seed),
+        save=_keep,
+        card=CARD,
+        choices=dict(steps=steps, seed=seed),
+    )
+
+
+def _train_both(steps: int, seed: int, work: Path) -> Path:
+    place = work.parent / "instruct-pairs"
+    number = None if steps >= 500 else steps * 8
+    produce(instruct_pairs, place / "weights", place, steps=number, seed=seed)
+    for which in TWINS:
+        folder = work / which
+        produce(
+            twin,
+            folder / "end",
+            folder,
+            which=which,
+            pairs=place,
+            steps=steps,
+            seed=seed,
+        )
+    return work
+
+
+def twin(*, which: str, pairs: Path, steps: int, seed: int) -> Recipe:
+    """One of TWINS, from the pairs of a folder that instruct_pairs filled."""
+    pipe = models.load("text-to-image", "tiny")
+
+    def album(number: int) -> Album:
+        good = [pair for pair in pairs_of(pairs) if is_valid(*pair[0])]
+        edits, *both = zip(*good, strict=True)
+        asked = [edit[1] for edit in edits]
+        if which == "drawn":
+            return asked, *(torch.stack(latents) for latents in both)
+        return asked, *_rendered(functools.partial(encode, pipe.vae), edits)
+
+    def ready(model: nn.Module):
+        return instruct_pipeline(model.unet, model.text, pipe.vae, pipe.tokenizer)
+
+    def save(model: nn.Module, folder: Path) -> dict:
+        scores = scored_edits(ready(model), 210 if steps >= 500 else 7)
+        (folder / "scores.json").write_text(json.dumps(scores, indent=1))
+        return {}
+
+    return instruct_recipe(
+        pipe,
+        album,
+        ready,
+        save=save,
+        card="",
+        steps=steps,
+        batch_size=BATCH,
+        lr=RATE,
+        seed=seed,
+        choices=dict(which=which),
+    )
+
+
+def _rendered(encode, edits: list[tuple[str, str, str]]) -> tuple:
+    """True pictures of the captions, and of what the instructions make of them."""
+    rng = np.random.default_rng(37)
+    before = [toybox.imagine(caption, rng) for caption, _, _ in edits]
+    after = [toybox.apply(s, edit[1]) for s, edit in zip(before, edits, strict=True)]
+    return in_latents(encode, before), in_latents(encode, after)
+
+
+def _keep(work: Path, folder: Path) -> dict:
+    for which in TWINS:
+        shutil.copy(work / which / "progress.jsonl", folder / f"{which}.jsonl")
+        shutil.copy(work / which / "end" / "scores.json", folder / f"{which}.json")
+    kept = [p for p in pairs_of(work.parent / "instruct-pairs") if is_valid(*p[0])]
+    last = (folder / "drawn.jsonl").read_text().splitlines()[-1]
+    return dict(pairs=len(kept), steps=json.loads(last)["step"])

@@ -1,0 +1,88 @@
+"""Models kept as what differs from another one."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from course_utils.models import difference
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A base, and a whole model that has learnt on and sees two more columns."""
+    base, whole = tmp_path / "tiny", tmp_path / "whole"
+    torch.manual_seed(0)
+    weights = {
+        "unet.weight": torch.randn(6, 4, 3, 3).half(),
+        "unet.bias": torch.randn(6).half(),
+        "still.weight": torch.randn(5, 5).half(),
+    }
+    wide = torch.cat([weights["unet.weight"], torch.zeros(6, 2, 3, 3).half()], 1)
+    change = 0.02 * torch.randn(6, 6, 3, 3)
+    learnt = weights | {
+        "unet.weight": (wide + change).half(),
+        "unet.bias": weights["unet.bias"] + 1,
+        "new.weight": torch.ones(2, 2).half(),
+    }
+    for folder, values, config in ((base, weights, 4), (whole, learnt, 6)):
+        (folder / "unet").mkdir(parents=True)
+        save_file(values, folder / "unet" / "model.safetensors")
+        (folder / "unet" / "config.json").write_text(json.dumps({"channels": config}))
+        (folder / "model_index.json").write_text("{}")
+    return base, whole, tmp_path / "kept"
+
+
+def read(folder):
+    return load_file(folder / "unet" / "model.safetensors")
+
+
+def test_what_was_kept_is_put_together_again(folders, tmp_path):
+    base, whole, kept = folders
+    difference.keep_difference(whole, base, kept)
+    difference.put_together(kept, base, tmp_path / "again")
+    ours, theirs = read(tmp_path / "again"), read(whole)
+    assert ours.keys() == theirs.keys()
+    for name, x in theirs.items():
+        torch.testing.assert_close(ours[name], x, atol=0.08 / 254 + 1e-3, rtol=0)
+        assert ours[name].dtype == x.dtype
+    assert torch.equal(ours["unet.bias"], theirs["unet.bias"])
+    assert torch.equal(ours["still.weight"], theirs["still.weight"])
+    assert json.loads((tmp_path / "again/unet/config.json").read_text()) == {
+        "channels": 6
+    }
+
+
+def test_only_what_differs_is_kept(folders):
+    base, whole, kept = folders
+    difference.keep_difference(whole, base, kept)
+    files = {f.relative_to(kept).as_posix() for f in kept.rglob("*") if f.is_file()}
+    assert files == {"difference.json", "unet/config.json", "unet/model.safetensors"}
+    assert read(kept)["unet.weight"].dtype == torch.int8
+
+
+def test_the_whole_is_made_once_and_again_if_it_was_damaged(
+    folders, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    base, whole, kept = folders
+    difference.keep_difference(whole, base, kept)
+    made = difference.assembled(kept, base)
+    assert made == difference.assembled(kept, base)
+    good = {name: x.clone() for name, x in read(made).items()}  # the file is mapped
+    (made / "unet" / "model.safetensors").write_bytes(b"torn")
+    assert difference.assembled(kept, base) == made
+    assert torch.equal(read(made)["unet.weight"], good["unet.weight"])
+    (base / "model_index.json").write_text('{"new": 1}')
+    assert difference.assembled(kept, base) != made  # another base, another whole
+
+
+def test_without_a_cache_to_write_to_a_temporary_folder_serves(
+    folders, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    base, whole, kept = folders
+    difference.keep_difference(whole, base, kept)
+    assert read(difference.assembled(kept, base)).keys() == read(whole).keys()
