@@ -164,9 +164,12 @@ def mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     below = 11 + 15 * max(text.count("\n") + 1 for text in texts) if texts else GAP
     step_x, step_y = wide + 2 + GAP, high + 2 + below
     width = max(left + across * step_x, 420 if title else 0)
-    top = headroom(title, width) + (20 if heads else 0)
+    heads = [wrapped(head, step_x - 4) for head in heads or ()]
+    lines = [line for head in heads for line in head.split("\n")]
+    most = max((head.count("\n") + 1 for head in heads), default=0)
+    top = headroom(title, width) + (20 + 15 * (most - 1) if heads else 0)
     height = top + down * step_y + 4
-    every = -(-max(map(width_of, heads or [""])) // step_x)  # crowded heads thin out
+    every = -(-max(map(width_of, lines or [""])) // step_x)  # crowded heads thin out
     page = np.full((height, width, 3), PAPER_RGB, np.uint8)
     fig = Figure((width / DPI, height / DPI), dpi=DPI)
     for i, cell in enumerate(cells):
