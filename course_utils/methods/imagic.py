@@ -22,6 +22,7 @@ from course_utils import diffusion
 from course_utils.diffusion.forward import check_same, whole
 from course_utils.diffusion.solvers import invert
 from course_utils.images import check_tensor
+from course_utils.models.pipelines import plan_of
 from course_utils.schedules import Schedule
 
 Loss = Callable[[nn.Module, Tensor], Tensor]  # of a network and an embedding
@@ -164,9 +165,7 @@ def imagic(
 
     Returns latents (len(etas), C, h, w). The pipeline stays as it was.
     """
-    schedule = Schedule(pipe.scheduler.betas)
-    said = pipe.scheduler.config.prediction_type
-    predicts = {"epsilon": "noise", "v_prediction": "v"}.get(said, said)
+    schedule, predicts = plan_of(pipe)
     _check_request(caption, etas)
     check_one(x0, "x0", 4)
     if noise is not None:
