@@ -54,6 +54,17 @@ def test_what_was_kept_is_put_together_again(folders, tmp_path):
     }
 
 
+def test_where_a_config_was_loaded_from_is_no_difference(folders):
+    base, whole, kept = folders
+    said = json.dumps({"_name_or_path": "/somewhere/of/mine"})
+    (whole / "model_index.json").write_text(said)
+    config = json.dumps({"channels": 6, "_name_or_path": "/somewhere/of/mine"})
+    (whole / "unet" / "config.json").write_text(config)
+    difference.keep_difference(whole, base, kept)
+    assert not (kept / "model_index.json").exists()
+    assert json.loads((kept / "unet" / "config.json").read_text()) == {"channels": 6}
+
+
 def test_only_what_differs_is_kept(folders):
     base, whole, kept = folders
     difference.keep_difference(whole, base, kept)

@@ -4,6 +4,7 @@ A branch of the family shares most with its trunk, and none of it is shipped twi
 ordinary folder is put together when it is first asked for, in the user's cache.
 """
 
+import atexit
 import hashlib
 import json
 import os
@@ -24,20 +25,30 @@ def keep_difference(whole: Path, base: Path, folder: Path) -> None:
 
     Weights of the same name become bytes, rounded to within a 254th of the largest
     change in their row; where `whole` has more columns, those are new. All other files
-    are taken as they are, if they differ.
+    are taken as they are, if they differ; of a JSON file not where it was loaded from.
     """
     for file in sorted(f for f in whole.rglob("*") if f.is_file()):
         name = file.relative_to(whole)
         theirs, ours = base / name, folder / name
-        if theirs.is_file() and theirs.read_bytes() == file.read_bytes():
+        if theirs.is_file() and _content(theirs) == _content(file):
             continue
         ours.parent.mkdir(parents=True, exist_ok=True)
         if name.suffix == ".safetensors" and theirs.is_file():
             save_file(_shrunk(load_file(file), load_file(theirs)), ours)
         else:
-            shutil.copyfile(file, ours)
+            ours.write_bytes(_content(file))
     mark = json.dumps({"base": base.name}) + "\n"
     (folder / MARK).write_text(mark, encoding="utf-8", newline="\n")
+
+
+def _content(file: Path) -> bytes:
+    """What a file holds, without the folder that diffusers notes in its configs."""
+    if file.suffix != ".json":
+        return file.read_bytes()
+    said = json.loads(file.read_text(encoding="utf-8"))
+    if isinstance(said, dict):
+        said.pop("_name_or_path", None)
+    return (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def put_together(folder: Path, base: Path, into: Path) -> None:
@@ -85,7 +96,9 @@ def _cache() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="generative-vision-course-"))
+        folder = Path(tempfile.mkdtemp(prefix="generative-vision-course-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
 
 def _digest(folder: Path) -> str:

@@ -28,6 +28,7 @@ from course_utils.tiny.editor import (
     write_edits,
 )
 
+PAIRS = 3200
 CHUNK = 64  # edits whose pairs are drawn, and saved, together
 KEPT = dict(image=0.4, text=0.6, direction=0.5)  # cosines in the tiny CLIP's space
 
@@ -41,7 +42,7 @@ is right in {success:.1%}, and {preservation:.1%} of all else is the same in bot
 
 def instruct_pairs(*, steps: int | None = None, seed: int = 0) -> Made:
     """Pairs of `steps` edits; what `work` holds already is not drawn again."""
-    number = steps or 3200
+    number = steps or PAIRS
     return Made(
         make=functools.partial(_draw_all, number, seed),
         save=_summary,
@@ -51,6 +52,8 @@ def instruct_pairs(*, steps: int | None = None, seed: int = 0) -> Made:
 
 
 def _draw_all(number: int, seed: int, work: Path) -> Path:
+    work = drawn_in(work, number, seed)
+    work.mkdir(exist_ok=True)
     pipe = models.load("text-to-image", "tiny")
     editor = load_editor(models.path("instruct-lm"))
     for i in tqdm(range(0, number, CHUNK), "pairs"):
@@ -61,6 +64,11 @@ def _draw_all(number: int, seed: int, work: Path) -> Path:
             file.with_suffix(".json").write_text(json.dumps(rows), encoding="utf-8")
             save_file(weights, file)
     return work
+
+
+def drawn_in(work: Path, number: int, seed: int) -> Path:
+    """Where the pairs of a number and a seed are: no two are taken for each other."""
+    return work / f"{number}-of-seed-{seed}"
 
 
 def thought_of(editor: tuple, n: int, seed: int) -> list[tuple[str, str, str]]:
@@ -140,13 +148,10 @@ def judged_pairs(pipe, pairs: list[tuple], most: int = 512) -> dict[str, float]:
         decode(pipe.vae, torch.stack([pair[k] for pair in some]).float())
         for k in (1, 2)
     )
-    triples, rows = [], []
-    for k, seen in enumerate(oracle.read(first)):
-        triple = seen_edit(seen, some[k][0][1])
-        if triple is not None:
-            triples.append(triple)
-            rows.append(k)
-    scores = edit_scores(second[rows], triples) if rows else {}
+    looks = zip(oracle.read(first), some, strict=True)
+    triples = [seen_edit(seen, pair[0][1]) for seen, pair in looks]
+    rows = [k for k, triple in enumerate(triples) if triple is not None]
+    scores = edit_scores(second[rows], [triples[k] for k in rows]) if rows else {}
     names = ("success", "preservation")
     return {name: scores[name].sum().item() / len(some) for name in names if rows}
 

@@ -15,17 +15,22 @@ from torch import nn
 
 from course_utils import models, toybox
 from course_utils.models.pipelines import encode
-from course_utils.recipes.instruct_pairs import instruct_pairs, pairs_of
+from course_utils.recipes.instruct_pairs import (
+    PAIRS,
+    drawn_in,
+    instruct_pairs,
+    pairs_of,
+)
 from course_utils.recipes.recipe import Made, Recipe, produce
 from course_utils.recipes.tiny_instruct import (
     BATCH,
     RATE,
+    as_pipeline,
     instruct_recipe,
     scored_edits,
 )
 from course_utils.tiny.editor import is_valid
 from course_utils.tiny.instruct import Album, in_latents
-from course_utils.tiny.pipelines import instruct_pipeline
 
 TWINS = ("drawn", "rendered")
 
@@ -45,16 +50,16 @@ def instruct_twins(*, steps: int | None = None, seed: int = 0) -> Made:
     steps = steps or 1200
     return Made(
         make=functools.partial(_train_both, steps, seed),
-        save=_keep,
+        save=functools.partial(_keep, steps, seed),
         card=CARD,
         choices=dict(steps=steps, seed=seed),
     )
 
 
 def _train_both(steps: int, seed: int, work: Path) -> Path:
-    place = work.parent / "instruct-pairs"
-    number = None if steps >= 500 else steps * 8
+    place, number = work.parent / "instruct-pairs", _pairs_for(steps)
     produce(instruct_pairs, place / "weights", place, steps=number, seed=seed)
+    pairs = drawn_in(place, number, seed)
     for which in TWINS:
         folder = work / which
         produce(
@@ -62,11 +67,16 @@ def _train_both(steps: int, seed: int, work: Path) -> Path:
             folder / "end",
             folder,
             which=which,
-            pairs=place,
+            pairs=pairs,
             steps=steps,
             seed=seed,
         )
     return work
+
+
+def _pairs_for(steps: int) -> int:
+    """How many pairs are drawn; in a trial few are enough."""
+    return PAIRS if steps >= 500 else steps * 8
 
 
 def twin(*, which: str, pairs: Path, steps: int, seed: int) -> Recipe:
@@ -81,18 +91,14 @@ def twin(*, which: str, pairs: Path, steps: int, seed: int) -> Recipe:
             return asked, *(torch.stack(latents) for latents in both)
         return asked, *_rendered(functools.partial(encode, pipe.vae), edits)
 
-    def ready(model: nn.Module):
-        return instruct_pipeline(model.unet, model.text, pipe.vae, pipe.tokenizer)
-
     def save(model: nn.Module, folder: Path) -> dict:
-        scores = scored_edits(ready(model), 210 if steps >= 500 else 7)
+        scores = scored_edits(as_pipeline(pipe, model), 210 if steps >= 500 else 7)
         (folder / "scores.json").write_text(json.dumps(scores, indent=1))
         return {}
 
     return instruct_recipe(
         pipe,
         album,
-        ready,
         save=save,
         card="",
         steps=steps,
@@ -111,10 +117,10 @@ def _rendered(encode, edits: list[tuple[str, str, str]]) -> tuple:
     return in_latents(encode, before), in_latents(encode, after)
 
 
-def _keep(work: Path, folder: Path) -> dict:
+def _keep(steps: int, seed: int, work: Path, folder: Path) -> dict:
     for which in TWINS:
         shutil.copy(work / which / "progress.jsonl", folder / f"{which}.jsonl")
         shutil.copy(work / which / "end" / "scores.json", folder / f"{which}.json")
-    kept = [p for p in pairs_of(work.parent / "instruct-pairs") if is_valid(*p[0])]
-    last = (folder / "drawn.jsonl").read_text().splitlines()[-1]
-    return dict(pairs=len(kept), steps=json.loads(last)["step"])
+    pairs = drawn_in(work.parent / "instruct-pairs", _pairs_for(steps), seed)
+    kept = [pair for pair in pairs_of(pairs) if is_valid(*pair[0])]
+    return dict(pairs=len(kept), steps=steps)

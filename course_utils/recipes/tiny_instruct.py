@@ -69,20 +69,17 @@ def tiny_instruct(
     def album(number: int) -> tuple:
         return rendered_pairs(look_in, pairs, number)
 
-    def ready(model: nn.Module):
-        return instruct_pipeline(model.unet, model.text, pipe.vae, pipe.tokenizer)
-
     def write(model: nn.Module, folder: Path) -> dict:
-        scores = scored_edits(ready(model), 210 if steps >= 500 else 7)
+        ready = as_pipeline(pipe, model)
+        scores = scored_edits(ready, 210 if steps >= 500 else 7)
         with tempfile.TemporaryDirectory() as whole:
-            save(ready(model), Path(whole))
+            save(ready, Path(whole))
             difference.keep_difference(Path(whole), tiny, folder)
         return scores
 
     return instruct_recipe(
         pipe,
         album,
-        ready,
         save=write,
         card=CARD,
         steps=steps,
@@ -92,13 +89,17 @@ def tiny_instruct(
     )
 
 
+def as_pipeline(pipe, model: nn.Module):
+    """The pipeline of an Instructed, its other parts those of `pipe`."""
+    return instruct_pipeline(model.unet, model.text, pipe.vae, pipe.tokenizer)
+
+
 def instruct_recipe(
-    pipe, album: Callable, ready: Callable, *, steps: int, seed: int, **rest: object
+    pipe, album: Callable, *, steps: int, seed: int, **rest: object
 ) -> Recipe:
     """The recipe of an Instructed that starts from `pipe`, whatever its pairs are.
 
-    album  as instruct_batch has it
-    ready  a model -> the pipeline to try it with
+    album is as instruct_batch has it.
     """
 
     def build() -> nn.Module:
@@ -111,7 +112,7 @@ def instruct_recipe(
         return muon.groups(model.unet, RATE) + text
 
     def watch(states, work: Path):
-        look = functools.partial(_look, ready, 70 if steps >= 500 else 7)
+        look = functools.partial(_look, pipe, 70 if steps >= 500 else 7)
         return observed(states, look, work, 20)
 
     return Recipe(
@@ -132,12 +133,10 @@ def instruct_recipe(
     )
 
 
-def _look(
-    ready: Callable, n: int, average: nn.Module, sheet: Path
-) -> tuple[dict, list[str]]:
+def _look(pipe, n: int, average: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
     """n edits, some of them on a sheet, before and after, and what all score."""
     some = triples(n)
-    images = edited_triples(ready(average), some, 10)
+    images = edited_triples(as_pipeline(pipe, average), some, 10)
     before = toybox.render([triple.scene for triple in some])
     save_sheet(sheet, torch.stack([before, images], 1).flatten(0, 1)[:64])
     return _means(edit_scores(images, some)), [t.instruction for t in some[:32]]

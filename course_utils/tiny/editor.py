@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import toybox
-from course_utils.images import check_whole
 from course_utils.tiny.instruct import some_edit
 from course_utils.tiny.text import LENGTH
 from course_utils.toybox import Scene
@@ -111,11 +110,16 @@ def write_edits(
 ) -> list[tuple[str, str, str]]:
     """What the model thinks of for each caption; a part is "" where it wrote none.
 
-    Sampled from torch's global generator, as transformers does.
+    Sampled from torch's global generator, as transformers does. ValueError for a
+    caption that leaves no room for an answer.
     """
     begun = [tokenizer(caption + SEPARATOR).input_ids[:-1] for caption in captions]
     longest, end = max(map(len, begun)), tokenizer.eos_token_id
-    check_whole(PLACES - longest, "room for what is written")
+    if longest >= PLACES:
+        raise ValueError(
+            f"captions: the longest has {longest} tokens, and with what is written "
+            f"there is room for {PLACES}: say less"
+        )
     fill = [longest - len(line) for line in begun]
     tokens = [[end] * k + line for k, line in zip(fill, begun, strict=True)]
     heard = [[0] * k + [1] * len(line) for k, line in zip(fill, begun, strict=True)]

@@ -26,15 +26,10 @@ def scheduler():
     return plan
 
 
-def pipeline(trunk: nn.Module, net: nn.Module, tokenizer):
-    """An ordinary StableDiffusionPipeline of the trained parts."""
-    from diffusers import StableDiffusionPipeline
-
-    pipe = StableDiffusionPipeline(
-        vae=net,
-        text_encoder=trunk.text,
-        tokenizer=tokenizer,
-        unet=trunk.unet,
+def _whole(kind, **parts):
+    """A pipeline of diffusers of this kind, of the trained parts alone."""
+    pipe = kind(
+        **parts,
         scheduler=scheduler(),
         safety_checker=None,
         feature_extractor=None,
@@ -42,42 +37,30 @@ def pipeline(trunk: nn.Module, net: nn.Module, tokenizer):
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def pipeline(trunk: nn.Module, net: nn.Module, tokenizer):
+    """An ordinary StableDiffusionPipeline of the trained parts."""
+    from diffusers import StableDiffusionPipeline
+
+    parts = dict(unet=trunk.unet, text_encoder=trunk.text, tokenizer=tokenizer)
+    return _whole(StableDiffusionPipeline, vae=net, **parts)
 
 
 def instruct_pipeline(unet: nn.Module, encoder: nn.Module, net: nn.Module, tokenizer):
     """An ordinary StableDiffusionInstructPix2PixPipeline of the trained parts."""
     from diffusers import StableDiffusionInstructPix2PixPipeline
 
-    pipe = StableDiffusionInstructPix2PixPipeline(
-        vae=net,
-        text_encoder=encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    parts = dict(unet=unet, text_encoder=encoder, tokenizer=tokenizer)
+    return _whole(StableDiffusionInstructPix2PixPipeline, vae=net, **parts)
 
 
 def pixel_pipeline(unet: nn.Module, encoder: nn.Module, tokenizer):
     """An ordinary IFPipeline of the trained parts."""
     from diffusers import IFPipeline
 
-    pipe = IFPipeline(
-        tokenizer=tokenizer,
-        text_encoder=encoder,
-        unet=unet,
-        scheduler=scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        watermarker=None,
-        requires_safety_checker=False,
-    )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    parts = dict(unet=unet, text_encoder=encoder, tokenizer=tokenizer)
+    return _whole(IFPipeline, watermarker=None, **parts)
 
 
 def save(pipe, folder: Path) -> None:
