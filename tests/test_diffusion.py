@@ -50,9 +50,9 @@ def test_noise_and_picture_come_back(shape):
 def test_all_three_predictions_say_the_same(predicts):
     x0, noise, _ = draw((3, 1, 4, 4))
     plan, t = schedules.linear(100), torch.tensor([0, 50, 99])
-    target = dict(noise=noise, x0=x0, v=diffusion.velocity(x0, noise, t, plan))
+    target = diffusion.target(x0, noise, t, plan, predicts)
     x_t = diffusion.add_noise(x0, noise, t, plan)
-    both = diffusion.x0_and_noise(target[predicts], x_t, t, plan, predicts)
+    both = diffusion.x0_and_noise(target, x_t, t, plan, predicts)
     close(both, (x0, noise), rtol=1e-3, atol=1e-3)
 
 
@@ -401,6 +401,7 @@ CALLS = {
     "predict_x0": lambda a, b: diffusion.predict_x0(a, b, T, PLAN),
     "predict_noise": lambda a, b: diffusion.predict_noise(a, b, T, PLAN),
     "velocity": lambda a, b: diffusion.velocity(a, b, T, PLAN),
+    "target": lambda a, b: diffusion.target(a, b, T, PLAN),
     "x0_and_noise": lambda a, b: diffusion.x0_and_noise(b, a, T, PLAN, "v"),
     "posterior": lambda a, b: diffusion.posterior(b, a, 5, PLAN),
     "ddpm_step": lambda a, b: diffusion.ddpm_step(b, a, 5, PLAN),

@@ -11,6 +11,7 @@ from course_utils.diffusion.forward import Model as Model
 from course_utils.diffusion.forward import add_noise as add_noise
 from course_utils.diffusion.forward import predict_noise as predict_noise
 from course_utils.diffusion.forward import predict_x0 as predict_x0
+from course_utils.diffusion.forward import target as target
 from course_utils.diffusion.forward import velocity as velocity
 from course_utils.diffusion.forward import x0_and_noise as x0_and_noise
 from course_utils.diffusion.sampling import Step as Step

@@ -22,6 +22,7 @@ from course_utils.images import check_tensor
 from course_utils.schedules import Schedule
 
 Model = Callable[[Tensor, Tensor], Tensor]
+_PREDICTS = 'predicts must be "noise", "x0" or "v", not {!r}'
 
 
 def add_noise(x0: Tensor, noise: Tensor, t: Tensor, schedule: Schedule) -> Tensor:
@@ -60,6 +61,18 @@ def velocity(x0: Tensor, noise: Tensor, t: Tensor, schedule: Schedule) -> Tensor
     return signal * noise - sigma * x0
 
 
+def target(
+    x0: Tensor, noise: Tensor, t: Tensor, schedule: Schedule, predicts: str = "noise"
+) -> Tensor:
+    """Return what a model should answer in training: the "noise", "x0" or "v"."""
+    check_same("x0", x0, "noise", noise, "use torch.randn_like(x0)")
+    if predicts in ("noise", "x0"):
+        return noise if predicts == "noise" else x0
+    if predicts == "v":
+        return velocity(x0, noise, t, schedule)
+    raise ValueError(_PREDICTS.format(predicts))
+
+
 def x0_and_noise(
     prediction: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule, predicts: str
 ) -> tuple[Tensor, Tensor]:
@@ -76,7 +89,7 @@ def x0_and_noise(
     if predicts == "v":
         _check_v(schedule)
         return signal * x_t - sigma * prediction, signal * prediction + sigma * x_t
-    raise ValueError(f'predicts must be "noise", "x0" or "v", not {predicts!r}')
+    raise ValueError(_PREDICTS.format(predicts))
 
 
 def levels(t: int, to: int, schedule: Schedule) -> tuple[Tensor, Tensor]:

@@ -16,13 +16,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-MARK = "difference.json"  # what a folder that is kept like this has: {"base": name}
+MARK = "difference.json"  # of a folder that is kept so: {"base": "tiny-sd"}, or a part
 LISTING = "SHA256SUMS"
 
 
 def keep_difference(whole: Path, base: Path, folder: Path) -> None:
-    """Write into `folder` what `whole` has and `base` has not; both are pipelines.
+    """Write into `folder` what `whole` has and `base` has not.
 
+    Both are pipelines, or parts of such, as a ControlNet and a pipeline's UNet are.
     Weights of the same name become bytes, rounded to within a 254th of the largest
     change in their row; where `whole` has more columns, those are new. All other files
     are taken as they are, if they differ; of a JSON file not where it was loaded from.
@@ -37,7 +38,8 @@ def keep_difference(whole: Path, base: Path, folder: Path) -> None:
             save_file(_shrunk(load_file(file), load_file(theirs)), ours)
         else:
             ours.write_bytes(_content(file))
-    mark = json.dumps({"base": base.name}) + "\n"
+    part = "" if (base / "model_index.json").is_file() else f"{base.parent.name}/"
+    mark = json.dumps({"base": f"{part}{base.name}"}) + "\n"
     (folder / MARK).write_text(mark, encoding="utf-8", newline="\n")
 
 

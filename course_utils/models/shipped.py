@@ -32,7 +32,8 @@ def path(name: str) -> Path:
     if not (folder / difference.MARK).is_file():
         return folder
     base = json.loads((folder / difference.MARK).read_text(encoding="utf-8"))["base"]
-    return _assembled(folder, _verified(base, WEIGHTS))
+    model, _, part = base.partition("/")
+    return _assembled(folder, _verified(model, WEIGHTS) / part)
 
 
 _assembled = functools.cache(difference.assembled)

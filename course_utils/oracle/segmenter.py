@@ -17,13 +17,13 @@ from course_utils.oracle.reading import read
 
 
 class Segmenter(nn.Module):
-    """(B, 3, 64, 64) in [-1, 1] -> logits of "this is a toy", (B, 1, 64, 64).
+    """(B, 3, 64, 64) in [-1, 1] -> logits of "this is a toy", (B, answers, 64, 64).
 
     A U-Net of three floors (Ronneberger et al. 2015): down for what it is, a shortcut
     on each floor for where exactly.
     """
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 16, answers: int = 1):
         """Give the floors width, 2 width and 4 width channels."""
         super().__init__()
         self.top = _twice(3, width)  # 64x64
@@ -33,7 +33,7 @@ class Segmenter(nn.Module):
         self.to_bottom = _twice(8 * width, 4 * width)
         self.to_middle = _twice(6 * width, 2 * width)
         self.to_top = _twice(3 * width, width)
-        self.answer = nn.Conv2d(width, 1, 1)
+        self.answer = nn.Conv2d(width, answers, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer for each pixel."""
@@ -91,14 +91,14 @@ def toy_masks(
     found = shown.new_zeros(len(images), most, 64, 64)
     for b, seen in enumerate(readings):
         if seen["place"]:
-            gaps = torch.stack([_distance_to(place) for place in seen["place"]])
+            gaps = torch.stack([distance_to(place) for place in seen["place"]])
             owner = F.one_hot(gaps.argmin(0), most).permute(2, 0, 1)  # (toys, 64, 64)
             found[b] = owner.bool() & shown[b]
     return found
 
 
 @functools.cache
-def _distance_to(place: str) -> Tensor:
+def distance_to(place: str) -> Tensor:
     """Distance of each pixel from the middle of one of the nine places, (64, 64)."""
     row, column = divmod(toybox.PLACES.index(place), 3)
     pixels = torch.arange(64) + 0.5

@@ -29,8 +29,9 @@ from course_utils.recipes.tiny_instruct import (
     instruct_recipe,
     scored_edits,
 )
+from course_utils.tiny.batches import in_latents
 from course_utils.tiny.editor import is_valid
-from course_utils.tiny.instruct import Album, in_latents
+from course_utils.tiny.instruct import Album
 
 TWINS = ("drawn", "rendered")
 

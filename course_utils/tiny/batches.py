@@ -32,6 +32,12 @@ def encoded(vae: nn.Module, encoder: nn.Module, scenes: list) -> tuple[Tensor, T
     return latents.half(), encoder.maps(images).half()
 
 
+def in_latents(encode: Callable, scenes: list) -> Tensor:
+    """True renders as `encode` has them, in half precision."""
+    parts = (scenes[i : i + 128] for i in range(0, len(scenes), 128))
+    return torch.cat([encode(toybox.render(some)).half() for some in parts])
+
+
 @torch.no_grad()
 def encoded_pixels(encoder: oracle.Reader, scenes: list) -> tuple[Tensor, Tensor]:
     """Pictures (B, 3, 32, 32) and the alignment encoder's maps (B, C, 8, 8), in half.

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import diffusion, toybox, training
-from course_utils.tiny.batches import CHAPTER
+from course_utils.tiny.batches import CHAPTER, in_latents
 from course_utils.tiny.unet import MEAN_WEIGHT, SCHEDULE, draw_steps, step_weights
 from course_utils.tiny.worlds import WHOLE, numpy_rng
 from course_utils.toybox import Edit, Scene
@@ -123,9 +123,3 @@ def rendered_pairs(encode: Callable, n: int, number: int) -> Album:
         both[1].append(after)
     before, after = (in_latents(encode, scenes) for scenes in both)
     return asked, before, after
-
-
-def in_latents(encode: Callable, scenes: list[Scene]) -> Tensor:
-    """True renders as `encode` has them, in half precision."""
-    parts = (scenes[i : i + 128] for i in range(0, len(scenes), 128))
-    return torch.cat([encode(toybox.render(some)).half() for some in parts])

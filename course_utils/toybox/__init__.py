@@ -10,7 +10,8 @@ Its modules, each knowing only those before it: palette (colours), attributes (w
 be), words and parsing (captions), scene (what there is), sampling (random scenes),
 edits and random_edits (instructions), compare (is it what was asked for?), sdf, shapes,
 grounds and draw (pictures), annotations and skeleton (masks, edges, points and all else
-that is known of them), export (folders of pictures).
+that is known of them), conditions (what a ControlNet is shown), export (folders of
+pictures).
 """
 
 from course_utils.toybox.annotations import (
@@ -30,6 +31,12 @@ from course_utils.toybox.attributes import (
     relation_of,
 )
 from course_utils.toybox.compare import graded, said_of
+from course_utils.toybox.conditions import (
+    CONDITIONS,
+    coloured,
+    condition,
+    uncoloured,
+)
 from course_utils.toybox.draw import render
 from course_utils.toybox.edits import (
     VOCABULARY,
@@ -51,6 +58,7 @@ __all__ = [
     "ALLOWED",
     "ATTRIBUTES",
     "COLOURS",
+    "CONDITIONS",
     "DRAWN",
     "FACES",
     "GROUNDS",
@@ -63,6 +71,8 @@ __all__ = [
     "Thing",
     "apply",
     "check_scenes",
+    "coloured",
+    "condition",
     "depth",
     "describe",
     "edges",
@@ -85,4 +95,5 @@ __all__ = [
     "say",
     "scribbles",
     "segmentation",
+    "uncoloured",
 ]

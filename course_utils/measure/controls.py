@@ -1,0 +1,138 @@
+"""Does a picture follow what it was shown? The condition is read from it again.
+
+    some = control_scenes("edges", 32)
+    followed("edges", images, some)             # a number for each picture
+
+The captions say neither where the toys are nor how big: only the condition does.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_utils import oracle, toybox
+from course_utils.images import check_tensor
+from course_utils.measure.attributes import attribute_accuracy
+from course_utils.oracle.points import keypoints
+from course_utils.oracle.segmenter import silhouettes, toy_masks
+from course_utils.toybox import Scene
+
+SAID = ("toy", "colour", "pattern", "mood", "ground", "count")
+
+
+def caption_of(scene: Scene) -> str:
+    """What the toys are like, and the ground; not where they are, nor how big."""
+    return toybox.say({k: v for k, v in scene.attributes.items() if k in SAID})
+
+
+def said_right(images: Tensor, scenes: Sequence[Scene]) -> dict[str, float]:
+    """`attribute_accuracy` of what caption_of says: share right, and "all"."""
+    asked = [{k: v for k, v in s.attributes.items() if k in SAID} for s in scenes]
+    return attribute_accuracy(images, asked)
+
+
+def control_scenes(kind: str, n: int, seed: int = 0) -> list[Scene]:
+    """n scenes of the split "test" with one or two toys; for "pose", with one doll."""
+    rng = np.random.default_rng([n, seed, 31])
+    choices = [{"toy": ["doll"], "things": 1}] if kind == "pose" else [{"things": 1}]
+    choices += [] if kind == "pose" else [{"things": 2}]
+    return [toybox.sample(rng, "test", **choices[k % len(choices)]) for k in range(n)]
+
+
+def followed(kind: str, images: Tensor, scenes: Sequence[Scene]) -> Tensor:
+    """How well pictures (B, 3, 64, 64) follow the conditions of the scenes, (B,).
+
+    edges, scribble  F1 of the lines: outlines of what the segmenter sees, against those
+                     of the scene, within a pixel (a scribble's: within two)
+    segmentation     IoU with the scene's segments, the mean over the kinds of toy that
+                     either has
+    pose             mean distance of a doll's head, hands and feet in pixels (less is
+                     better); a picture that shows no doll has none: nan
+    """
+    toybox.check_scenes(scenes)
+    if kind in ("edges", "scribble"):
+        truth = toybox.edges(scenes)[:, 0] > 0.5
+        within = 1 if kind == "edges" else 2
+        return line_f1(outlines(silhouettes(images)), truth, within)
+    if kind == "segmentation":
+        return segment_iou(segments(images), toybox.segmentation(scenes))
+    if kind == "pose":
+        gaps = keypoints(images) - toybox.keypoints(scenes)[:, 0]
+        return gaps[:, 1:].norm(dim=-1).mean(1)
+    raise ValueError(f"kind={kind!r} is not one of: {', '.join(toybox.CONDITIONS)}")
+
+
+def outlines(masks: Tensor) -> Tensor:
+    """The lines around masks (B, H, W) bool, two pixels wide: (B, H, W) bool."""
+    check_tensor(masks, "masks")
+    x = F.pad(masks[:, None].float(), (1, 1, 1, 1), mode="replicate")
+    largest, smallest = F.max_pool2d(x, 3, 1), -F.max_pool2d(-x, 3, 1)
+    return (largest != smallest)[:, 0]
+
+
+def line_f1(found: Tensor, truth: Tensor, within: int = 1) -> Tensor:
+    """F1 of lines (B, H, W) bool: a pixel is right `within` so many of the other's.
+
+    The harmonic mean of precision and recall, (B,); 1 where neither has a line.
+    """
+    for name, x in (("found", found), ("truth", truth)):
+        check_tensor(x, name)
+        if x.dtype != torch.bool or x.ndim != 3 or x.shape != found.shape:
+            raise ValueError(
+                f"{name} is {x.dtype} of shape {tuple(x.shape)}: pass lines "
+                "(B, H, W) of bool, both of the same shape"
+            )
+    precision, recall = (
+        _near(a, b, within) for a, b in ((found, truth), (truth, found))
+    )
+    both = 2 * precision * recall / (precision + recall).clamp(min=1e-9)
+    nothing = ~(found | truth).flatten(1).any(1)
+    return torch.where(nothing, 1.0, both)
+
+
+def _near(lines: Tensor, others: Tensor, within: int) -> Tensor:
+    """The share of the pixels of lines that have one of others near, (B,)."""
+    size = 2 * within + 1
+    near = F.max_pool2d(others[:, None].float(), size, 1, within)[:, 0]
+    hits = (near * lines).flatten(1).sum(1)
+    return hits / lines.flatten(1).sum(1).clamp(min=1)
+
+
+def segments(images: Tensor) -> Tensor:
+    """What each pixel of pictures shows, as the oracle sees it: (B, 64, 64) long."""
+    readings = oracle.read(images)
+    masks = toy_masks(images, readings)  # (B, toys, 64, 64)
+    kinds = torch.zeros(masks.shape[:2], dtype=torch.long)
+    for b, seen in enumerate(readings):
+        for k, toy in enumerate(seen["toy"]):
+            kinds[b, k] = 1 + toybox.ATTRIBUTES["toy"].index(toy)
+    if not masks.shape[1]:
+        return torch.zeros(len(images), 64, 64, dtype=torch.long)
+    return (masks * kinds[:, :, None, None]).amax(1)
+
+
+def segment_iou(found: Tensor, truth: Tensor) -> Tensor:
+    """IoU of classes (B, H, W) long, the mean over those but 0 that either has, (B,).
+
+    1 where both are all 0.
+    """
+    for name, x in (("found", found), ("truth", truth)):
+        check_tensor(x, name)
+        if x.dtype != torch.long or x.ndim != 3 or x.shape != found.shape:
+            raise ValueError(
+                f"{name} is {x.dtype} of shape {tuple(x.shape)}: pass classes "
+                "(B, H, W) of long, both of the same shape"
+            )
+    scores = []
+    for a, b in zip(found, truth, strict=True):
+        kinds = torch.cat([a, b]).unique()
+        each = [_iou(a == k, b == k) for k in kinds if k]
+        scores.append(sum(each) / len(each) if each else 1.0)
+    return torch.tensor(scores)
+
+
+def _iou(a: Tensor, b: Tensor) -> float:
+    return ((a & b).sum() / (a | b).sum()).item()
