@@ -5,10 +5,17 @@ floats (B, C, H, W) in [-1, 1]. `show.NAME(...)` displays and returns None; its 
 `show.draw_NAME(...)` returns the matplotlib Figure, for `show.widget`.
 """
 
+from .canvas import canvas
 from .curves import draw_curve
 from .diagrams import draw_diagram
 from .grids import draw_grid, draw_strip
-from .machines import draw_chain, draw_gan, draw_latent_diffusion, draw_unet
+from .machines import (
+    draw_chain,
+    draw_controlnet,
+    draw_gan,
+    draw_latent_diffusion,
+    draw_unet,
+)
 from .output import figure, shown
 from .plots import draw_bars, draw_heat, draw_points
 from .style import axes
@@ -23,14 +30,15 @@ bars = shown(draw_bars)
 heat = shown(draw_heat)
 diagram = shown(draw_diagram)
 gan = shown(draw_gan)
+controlnet = shown(draw_controlnet)
 unet = shown(draw_unet)
 chain = shown(draw_chain)
 latent_diffusion = shown(draw_latent_diffusion)
 
 __all__ = [
-    "axes", "bars", "chain", "compare", "curve", "diagram", "draw_bars", "draw_chain",
-    "draw_curve", "draw_diagram", "draw_gan", "draw_grid", "draw_heat",
-    "draw_latent_diffusion", "draw_points", "draw_strip", "draw_unet", "figure", "gan",
-    "gif", "grid", "heat", "latent_diffusion", "points", "progress", "strip", "table",
-    "unet", "widget",
+    "axes", "bars", "canvas", "chain", "compare", "controlnet", "curve", "diagram",
+    "draw_bars", "draw_chain", "draw_controlnet", "draw_curve", "draw_diagram",
+    "draw_gan", "draw_grid", "draw_heat", "draw_latent_diffusion", "draw_points",
+    "draw_strip", "draw_unet", "figure", "gan", "gif", "grid", "heat",
+    "latent_diffusion", "points", "progress", "strip", "table", "unet", "widget",
 ]  # fmt: skip

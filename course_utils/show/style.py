@@ -64,6 +64,9 @@ STYLE = {
     "figure.constrained_layout.wspace": 0.04,
 }
 DASHED = {"color": SOFT, "linewidth": 1.0, "linestyle": (0, (4, 3)), "zorder": 1.5}
+# words on the card's paper: a theme's page may be white or black
+TROUBLE = f"color:#7a2a55;background:{PAPER};padding:3px 8px;border-radius:6px"
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def width_of(text, size: float = 8.5, weight: str = "normal") -> float:

@@ -15,11 +15,7 @@ from course_utils.session import duration
 
 from .grids import as_frames, enlarged, mosaic, pixels
 from .output import alt_text, bundle, compressed, drawn, put
-from .style import PALETTE, PAPER, WIDTH
-
-# words on the card's paper: a theme's page may be white or black
-TROUBLE = f"color:#7a2a55;background:{PAPER};padding:3px 8px;border-radius:6px"
-VIEW = "application/vnd.jupyter.widget-view+json"
+from .style import PALETTE, TROUBLE, VIEW, WIDTH
 
 
 def widget(draw: Callable, *, alt: str | None = None, **controls) -> None:
