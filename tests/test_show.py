@@ -571,6 +571,9 @@ def drawings():
     arrows = [("words", "tokenizer", "a text"), ("tokenizer", "U-Net", "(77, 768)"),
               ("U-Net", "tokenizer", "back again"), ("U-Net", "picture", "(3, 64, 64)"),
               ("U-Net", "U-Net", "20 times", "learn")]  # fmt: skip
+    names = ["conv_in", "down_blocks", "mid_block", "up_blocks", "conv_out"]
+    control = Part(controlnet_down_blocks=[part], parameters=part.parameters)
+    halves = Part(**dict.fromkeys(names, part)), control
     wide = (
         [["A", "B", "C"]],
         [("A", "C", "over B"), ("C", "A", "back"), ("B", "B", "o")],
@@ -581,6 +584,7 @@ def drawings():
         "gan": show.draw_gan("(B, 64)", "(B, 1, 28, 28)", digits(1), digits(1), "t"),
         "unet": show.draw_unet((3, [32, 64, 128, 128]), 64, title="t"),
         "chain": show.draw_chain(digits(7), title="t"),
+        "controlnet": show.draw_controlnet(*halves, digits(1), digits(1), title="t"),
         "latent": show.draw_latent_diffusion(pipe, 50, digits(1), digits(1), title="t"),
     }
 

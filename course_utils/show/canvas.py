@@ -38,7 +38,7 @@ def canvas(
     pen = ipywidgets.ToggleButtons(options=list(pens), layout={"margin": "4px"})
     menus = {name: ipywidgets.Dropdown(options=list(what), description=name)
              for name, what in choices.items()}  # fmt: skip
-    small = {"width": "20px", "height": "20px", "margin": "0px", "padding": "0px"}
+    small = ipywidgets.Layout(width="20px", height="20px", margin="0", padding="0")
     buttons = []
     for place, value in np.ndenumerate(cells):
         button = ipywidgets.Button(layout=small, tooltip=f"row {place[0]}, {place[1]}")
