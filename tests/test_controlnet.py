@@ -162,3 +162,24 @@ def test_bad_input_is_refused_with_the_cure(name):
     call, said = CALLS[name]
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def test_a_fresh_process_loads_what_is_saved_and_we_what_a_script_writes(
+    tmp_path, in_a_fresh_process
+):
+    control(4).save_pretrained(tmp_path)  # as diffusers' own train_controlnet.py
+    code = (
+        "import sys\n"
+        "from diffusers import ControlNetModel, StableDiffusionControlNetPipeline\n"
+        "net = ControlNetModel.from_pretrained(sys.argv[1], use_safetensors=True)\n"
+        "load = StableDiffusionControlNetPipeline.from_pretrained\n"
+        "pipe = load(sys.argv[2], controlnet=net, use_safetensors=True)\n"
+        "from PIL import Image\n"
+        "shown = Image.new('RGB', (64, 64))\n"
+        "[picture] = pipe('a red cat', image=shown, num_inference_steps=2).images\n"
+        "assert picture.size == (64, 64)\n"
+    )
+    in_a_fresh_process(code, tmp_path, models.path("tiny"))
+    again = models.load("controlnet", tmp_path)
+    pairs = zip(again.parameters(), control(4).parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
