@@ -50,8 +50,8 @@ def test_only_a_doll_has_a_pose():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="kind='depth' is not one of: edges"):
-        toybox.condition("depth", scenes(1))
+    with pytest.raises(ValueError, match="kind='canny' is not one of: edges"):
+        toybox.condition("canny", scenes(1))
     with pytest.raises(ValueError, match="whole numbers 0..17"):
         toybox.coloured(torch.full((1, 2, 2), 18))
     with pytest.raises(ValueError, match="whole numbers 0..17"):

@@ -12,7 +12,8 @@ from course_utils.oracle.points import Pointer, keypoints
 from course_utils.recipes.pointer import hills, pictures_and_points
 from course_utils.tiny.control import control_batch
 
-SHIPPED = [f"tiny-controlnet-{kind}" for kind in toybox.CONDITIONS]
+KINDS = "edges", "scribble", "segmentation", "pose"
+SHIPPED = [f"tiny-controlnet-{kind}" for kind in KINDS]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from course_utils import toybox
-from course_utils.toybox.export import SEGMENT_COLOURS, coloured_segments
+from course_utils.toybox.conditions import SEGMENT_COLOURS, coloured_segments
 
 
 def test_a_folder_holds_pictures_and_their_words(tmp_path):

@@ -62,7 +62,7 @@ def followed(kind: str, images: Tensor, scenes: Sequence[Scene]) -> Tensor:
     if kind == "pose":
         gaps = keypoints(images) - toybox.keypoints(scenes)[:, 0]
         return gaps[:, 1:].norm(dim=-1).mean(1)
-    raise ValueError(f"kind={kind!r} is not one of: {', '.join(toybox.CONDITIONS)}")
+    raise ValueError(f"kind={kind!r} is not edges, scribble, segmentation or pose")
 
 
 def outlines(masks: Tensor) -> Tensor:

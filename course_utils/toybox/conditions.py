@@ -1,24 +1,23 @@
-"""What a picture must follow, as a picture: edges, scribbles, segments, poses.
+"""What a picture must follow, as a picture: edges, scribbles, segments, poses, depth.
 
 All are (B, 3, size, size) in 0..1, white or coloured on black, as a ControlNet wants
 them (Zhang et al. 2023), and not in -1..1 as pictures are.
 """
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from course_utils.images import check_tensor
-from course_utils.toybox.annotations import edges, scribbles, segmentation
+from course_utils.toybox.annotations import depth, edges, scribbles, segmentation
 from course_utils.toybox.attributes import ATTRIBUTES
 from course_utils.toybox.scene import Scene
 from course_utils.toybox.skeleton import poses
 
-CONDITIONS = ("edges", "scribble", "segmentation", "pose")
 _TOYS = ATTRIBUTES["toy"]
-# black for the ground; for the toys hues all around, bright and dark in turn
+# black for the ground; for the toys hues all around, light and dark in turn
 SEGMENT_COLOURS = [(0.0, 0.0, 0.0)] + [
     colorsys.hsv_to_rgb(k / len(_TOYS), 0.9, (1.0, 0.6)[k % 2])
     for k in range(len(_TOYS))
@@ -28,35 +27,44 @@ SEGMENT_COLOURS = [(0.0, 0.0, 0.0)] + [
 def condition(
     kind: str, scenes: Sequence[Scene], size: int = 64, seed: int = 0
 ) -> Tensor:
-    """Pictures of what a picture of each scene must follow; see CONDITIONS.
+    """Pictures of what a picture of each scene must follow; `kind` is of CONDITIONS.
 
     edges         outlines of the toys, white
     scribble      the same as a shaky hand draws them; `seed` is of the hand
     segmentation  each pixel in the colour of the kind of toy that it shows
     pose          the skeletons of the dolls, each bone in its own colour
+    depth         the nearer, the lighter
     """
-    if kind == "edges":
-        return edges(scenes, size).expand(-1, 3, -1, -1)
-    if kind == "scribble":
-        return scribbles(scenes, size, seed=seed).expand(-1, 3, -1, -1)
-    if kind == "segmentation":
-        return coloured(segmentation(scenes, size))
-    if kind == "pose":
-        return poses(scenes, size)
-    raise ValueError(f"kind={kind!r} is not one of: {', '.join(CONDITIONS)}")
+    if kind not in CONDITIONS:
+        raise ValueError(f"kind={kind!r} is not one of: {', '.join(CONDITIONS)}")
+    options = {"seed": seed} if kind == "scribble" else {}
+    return CONDITIONS[kind](scenes, size, **options).expand(-1, 3, -1, -1)
+
+
+def coloured_segments(scenes: Sequence[Scene], size: int = 64) -> Tensor:
+    """`segmentation` in SEGMENT_COLOURS: (B, 3, size, size) in 0..1."""
+    return coloured(segmentation(scenes, size))
+
+
+CONDITIONS: dict[str, Callable[..., Tensor]] = {
+    "edges": edges,
+    "scribble": scribbles,
+    "segmentation": coloured_segments,
+    "pose": poses,
+    "depth": depth,
+}
 
 
 def coloured(classes: Tensor) -> Tensor:
     """Classes (B, S, S) as `segmentation` has them in colours: (B, 3, S, S) in 0..1."""
     check_tensor(classes, "classes")
-    colours = torch.tensor(SEGMENT_COLOURS, device=classes.device)
     known = classes.dtype == torch.long and classes.min() >= 0
     if not known or classes.max() > len(_TOYS):
         raise ValueError(
             f"classes must be whole numbers 0..{len(_TOYS)}, as toybox.segmentation "
             f"has them, not {classes.dtype}"
         )
-    return colours[classes].movedim(-1, 1)
+    return torch.tensor(SEGMENT_COLOURS, device=classes.device)[classes].movedim(-1, 1)
 
 
 def uncoloured(pictures: Tensor) -> Tensor:

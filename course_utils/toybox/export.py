@@ -25,46 +25,20 @@ that was given, with FOLDER/train in it:
 All of them take --resolution 64.
 """
 
-import colorsys
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from course_utils.images import check_whole, to_bytes
-from course_utils.toybox.annotations import depth, edges, scribbles, segmentation
 from course_utils.toybox.attributes import ATTRIBUTES
+from course_utils.toybox.conditions import CONDITIONS
 from course_utils.toybox.draw import render
 from course_utils.toybox.edits import apply, instruct
 from course_utils.toybox.random_edits import random_edit
 from course_utils.toybox.sampling import sample
 from course_utils.toybox.scene import Scene, describe
-from course_utils.toybox.skeleton import poses
-
-_HUES = [k / len(ATTRIBUTES["toy"]) for k in range(len(ATTRIBUTES["toy"]))]
-# black for the ground, then a colour for each kind of toy, light and dark in turn
-SEGMENT_COLOURS = [(0.0, 0.0, 0.0)] + [
-    colorsys.hsv_to_rgb(hue, 1.0, 1.0 if k % 2 else 0.6) for k, hue in enumerate(_HUES)
-]
-
-
-def coloured_segments(scenes: Sequence[Scene], size: int = 64) -> Tensor:
-    """`segmentation` in SEGMENT_COLOURS: (B, 3, size, size) in 0..1."""
-    colours = torch.tensor(SEGMENT_COLOURS)
-    return colours[segmentation(scenes, size)].permute(0, 3, 1, 2)
-
-
-# what ControlNets are shown, white or colours on black: (B, 1 or 3, S, S) in 0..1
-CONDITIONS: dict[str, Callable[[Sequence[Scene], int], Tensor]] = {
-    "edges": edges,
-    "scribble": scribbles,
-    "segmentation": coloured_segments,
-    "pose": poses,
-    "depth": depth,
-}
 
 
 def export(
