@@ -62,9 +62,15 @@ def test_true_renders_follow_and_those_of_other_scenes_do_not(kind):
     right = controls.followed(kind, images, some)
     wrong = controls.followed(kind, images.roll(1, 0), some)
     if kind == "pose":  # a distance
-        assert right.max() < 1.5 < 5 < wrong.nanmean()
+        assert right.max() < 1.5 < 5 < wrong.mean()
     else:
         assert right.min() > 0.9 and wrong.mean() < 0.4
+
+
+def test_a_doll_that_is_not_there_is_half_a_picture_away():
+    [scene] = controls.control_scenes("pose", 1)
+    cat = toybox.render([toybox.Scene([toybox.Thing("cat", "red")])])
+    assert controls.followed("pose", cat, [scene]) == controls.MISSED
 
 
 def test_captions_say_what_but_not_where():

@@ -584,7 +584,7 @@ def drawings():
         "gan": show.draw_gan("(B, 64)", "(B, 1, 28, 28)", digits(1), digits(1), "t"),
         "unet": show.draw_unet((3, [32, 64, 128, 128]), 64, title="t"),
         "chain": show.draw_chain(digits(7), title="t"),
-        "controlnet": show.draw_controlnet(*halves, digits(1), digits(1), title="t"),
+        "controlnet": show.draw_controlnet(*halves, digits(1), title="t"),
         "latent": show.draw_latent_diffusion(pipe, 50, digits(1), digits(1), title="t"),
     }
 

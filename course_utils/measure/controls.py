@@ -20,6 +20,7 @@ from course_utils.oracle.points import keypoints
 from course_utils.oracle.segmenter import silhouettes, toy_masks
 from course_utils.toybox import Scene
 
+MISSED = 32.0  # pixels, half a picture: what a doll that is not there counts
 SAID = ("toy", "colour", "pattern", "mood", "ground", "count")
 
 
@@ -49,8 +50,8 @@ def followed(kind: str, images: Tensor, scenes: Sequence[Scene]) -> Tensor:
                      of the scene, within a pixel (a scribble's: within two)
     segmentation     IoU with the scene's segments, the mean over the kinds of toy that
                      either has
-    pose             mean distance of a doll's head, hands and feet in pixels (less is
-                     better); a picture that shows no doll has none: nan
+    pose             mean distance of a doll's head, hands and feet in pixels, less is
+                     better; MISSED where no doll is seen
     """
     toybox.check_scenes(scenes)
     if kind in ("edges", "scribble"):
@@ -61,7 +62,7 @@ def followed(kind: str, images: Tensor, scenes: Sequence[Scene]) -> Tensor:
         return segment_iou(segments(images), toybox.segmentation(scenes))
     if kind == "pose":
         gaps = keypoints(images) - toybox.keypoints(scenes)[:, 0]
-        return gaps[:, 1:].norm(dim=-1).mean(1)
+        return gaps[:, 1:].norm(dim=-1).mean(1).nan_to_num(MISSED)
     raise ValueError(f"kind={kind!r} is not edges, scribble, segmentation or pose")
 
 

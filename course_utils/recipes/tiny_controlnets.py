@@ -151,7 +151,7 @@ def _look(kind: str, n: int, control: nn.Module, sheet: Path) -> tuple[dict, lis
     images = draw_controlled(_tiny_with(control), captions, shown, 10)
     save_sheet(sheet, torch.stack([shown * 2 - 1, images], 1).flatten(0, 1)[:64])
     right = said_right(images, scenes)["all"]
-    follows = followed(kind, images, scenes).nanmean().item()
+    follows = followed(kind, images, scenes).mean().item()
     return dict(followed=round(follows, 4), said=round(right, 4)), captions[:32]
 
 
@@ -168,6 +168,6 @@ def control_scores(control: nn.Module, kind: str, n: int) -> dict:
     found = {}
     for name, images in drawn.items():
         key = "with_it" if name == "with" else name
-        found[key] = f"{followed(kind, images, scenes).nanmean().item():.2f}"
+        found[key] = f"{followed(kind, images, scenes).mean().item():.2f}"
         found[f"said_{name}"] = f"{said_right(images, scenes)['all']:.0%}"
     return found

@@ -90,44 +90,42 @@ def draw_latent_diffusion(
     )
 
 
-def draw_controlnet(
-    unet, control, condition=None, picture=None, title: str | None = None
-) -> Figure:
+def draw_controlnet(unet, control, condition=None, title: str | None = None) -> Figure:
     """Draw a ControlNet beside the network that it steers: Zhang et al. 2023, figure 3.
 
-    `unet` and `control` are of any size; `condition` and `picture` are images in
-    [-1, 1] of which the first is shown.
+    `unet` and `control` are of any size; of `condition`, images in [-1, 1], the first
+    is shown.
     """
     skips = len(control.controlnet_down_blocks)
     halves = {"encoder": [unet.conv_in, unet.down_blocks, unet.mid_block],
               "decoder": [unet.up_blocks, unet.conv_out]}  # fmt: skip
     sizes = {name: sum(p.numel() for part in parts for p in part.parameters())
              for name, parts in halves.items()}  # fmt: skip
-    pictures = {"condition": condition, "prediction": picture}
     return draw_diagram(
         [
-            ["x_t", "encoder", "decoder", "prediction"],
-            [None, None, "zero convolutions", None],
-            ["condition", "small network", "copy of the encoder", None],
+            [None, "encoder", "decoder", "its guess"],
+            ["x_t, t, words", None, "zero convolutions", None],
+            [None, None, "copy of the encoder", None],
+            ["condition", "small network", None, None],
         ],
         [
-            ("x_t", "encoder"),
+            ("x_t, t, words", "encoder"),
             ("encoder", "decoder", f"{skips} skips\nand the middle", "skip"),
-            ("decoder", "prediction"),
+            ("decoder", "its guess"),
+            ("x_t, t, words", "copy of the encoder"),
             ("condition", "small network"),
-            ("small network", "copy of the encoder", "added\nto x_t"),
+            ("small network", "copy of the encoder", "added to x_t"),
             ("copy of the encoder", "zero convolutions"),
             ("zero convolutions", "decoder", f"added to all {skips + 1}"),
         ],
         kinds={"encoder": "frozen", "decoder": "frozen", "small network": "network",
                "copy of the encoder": "network", "zero convolutions": "network"},
-        notes={"x_t": "noisy latents,\nt and words",
-               "encoder": f"{short(sizes['encoder'] / 1e6)} M, frozen",
+        notes={"encoder": f"{short(sizes['encoder'] / 1e6)} M, frozen",
                "decoder": f"{short(sizes['decoder'] / 1e6)} M, frozen",
+               "its guess": "of the noise or v",
                "small network": "pixels to latents,\nzero at its end",
-               "copy of the encoder": f"{_weights(control)} weights in all learn;"
-                                      "\nit sees x_t, t and words, too"},
-        pictures={name: p[0] for name, p in pictures.items() if p is not None},
+               "copy of the encoder": f"{_weights(control)} weights\nin all learn"},
+        pictures={} if condition is None else {"condition": condition[0]},
         title=title,
     )  # fmt: skip
 
