@@ -1,105 +1,122 @@
-"""A canvas of core controls: cells to ink, colours, and a button that uses them."""
+"""What one can press: a button that draws, and a little canvas of squares."""
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from .grids import draw_grid
 from .output import alt_text, bundle, compressed, put
 from .style import TROUBLE, VIEW
 
-EMPTY = "#1c1a24"
+EMPTY = "."
 
 
-def canvas(
-    use: Callable,
-    start,
-    *,
-    colours: Mapping[str, str] | None = None,
-    label: str = "draw it",
-    alt: str | None = None,
-    **choices: list,
-) -> None:
-    """Display cells to click, and below the figure that `use(cells, **values)` returns.
+def button(name: str, draw: Callable, first: Figure, **choices: list) -> None:
+    """Display a button and a figure, `first`, which a press replaces by `draw()`'s.
 
-    start    the first drawing: whole numbers (rows, columns), 0 for an empty cell, k
-             for the k-th of `colours`; also what the stored picture shows
-    colours  name -> CSS colour of the pens; one white pen if not given
-    label    of the button that calls `use`, with cells as an array of whole numbers
-    choices  name=[choices] for a menu each
-    A click inks a cell with the chosen pen, another one takes the ink away. ValueError
-    for a start that is not a table of such numbers.
+    choices  name=[choices]: a menu each, whose values `draw(**values)` is given
+    The first is stored as a plain image too, for pages without a kernel.
     """
     import ipywidgets
 
-    pens = dict(colours or {"pen": "#ffffff"})
-    cells = _checked(start, len(pens)).copy()
-    shades = [EMPTY, *pens.values()]
-    pen = ipywidgets.ToggleButtons(options=list(pens), layout={"margin": "4px"})
-    menus = {name: ipywidgets.Dropdown(options=list(what), description=name)
-             for name, what in choices.items()}  # fmt: skip
-    small = ipywidgets.Layout(width="20px", height="20px", margin="0", padding="0")
-    buttons = []
-    for place, value in np.ndenumerate(cells):
-        button = ipywidgets.Button(layout=small, tooltip=f"row {place[0]}, {place[1]}")
-        button.style.button_color = shades[value]
-        button.on_click(_inking(cells, place, pen, list(pens), shades))
-        buttons.append(button)
-    grid = ipywidgets.GridBox(buttons, layout={
-        "grid_template_columns": f"repeat({cells.shape[1]}, 20px)",
-        "grid_gap": "1px"})  # fmt: skip
-    box, shown = _with_picture(use, cells, menus, label, alt)
-    box.children = (*([pen] if len(pens) > 1 else []), grid, *box.children)
-    shown["obj"][VIEW] = {
-        "version_major": 2, "version_minor": 0, "model_id": box.model_id
-    }  # fmt: skip
-    put(**shown)
-
-
-def _checked(start, pens: int) -> np.ndarray:
-    cells = np.asarray(start)
-    if cells.ndim != 2 or cells.dtype.kind not in "iub" or not cells.size:
-        raise ValueError(
-            f"start must be a table of whole numbers, not {cells.dtype} of shape "
-            f"{cells.shape}"
-        )
-    if cells.min() < 0 or cells.max() > pens:
-        raise ValueError(f"start must be 0 for empty cells or a pen, 1..{pens}")
-    return cells.astype(int)
-
-
-def _inking(cells: np.ndarray, place: tuple, pen, names: list, shades: list):
-    """Return what a click on the cell does."""
-
-    def click(button) -> None:
-        chosen = 1 + names.index(pen.value)
-        cells[place] = 0 if cells[place] == chosen else chosen
-        button.style.button_color = shades[cells[place]]
-
-    return click
-
-
-def _with_picture(use: Callable, cells: np.ndarray, menus: dict, label: str, alt):
-    """Return the box with menus, button and picture, and the bundle of the first."""
-    import ipywidgets
-
-    first = use(cells.copy(), **{name: menu.value for name, menu in menus.items()})
     mime, data = compressed(first)
     picture = ipywidgets.Image(value=data, format=mime.removeprefix("image/"))
     picture.layout.max_width, picture.layout.align_self = "100%", "flex-start"
-    button, trouble = ipywidgets.Button(description=label), ipywidgets.HTML()
+    press, trouble = ipywidgets.Button(description=name), ipywidgets.HTML()
+    menus = {key: ipywidgets.Dropdown(options=list(values), description=key)
+             for key, values in choices.items()}  # fmt: skip
 
-    def redraw(_) -> None:
+    def pressed(_):
+        press.disabled, press.description = True, "working ..."
         try:
-            values = {name: menu.value for name, menu in menus.items()}
-            mime, data = compressed(use(cells.copy(), **values))
-        except Exception as error:  # what went wrong must be seen, not lost
+            mime, data = compressed(
+                draw(**{key: menu.value for key, menu in menus.items()})
+            )
+            trouble.value, picture.format = "", mime.removeprefix("image/")
+            picture.value = data
+        except Exception as error:  # it must be seen, not lost
             text = html.escape(f"{type(error).__name__}: {error}")
             trouble.value = f'<span style="{TROUBLE}">{text}</span>'
-            return
-        trouble.value, picture.format = "", mime.removeprefix("image/")
-        picture.value = data
+        press.disabled, press.description = False, name
 
-    button.on_click(redraw)
-    box = ipywidgets.VBox([*menus.values(), button, trouble, picture])
-    return box, bundle(mime, data, alt_text(alt, first))
+    press.on_click(pressed)
+    _put([*menus.values(), press, trouble, picture], mime, data, alt_text(None, first))
+
+
+class Canvas:
+    """Squares to colour by pressing them; `picture()` is what is on them."""
+
+    def __init__(self, rows: Sequence[str], colours: Mapping[str, tuple]):
+        """Start from rows of letters: the first letter of a colour, or a dot."""
+        self.colours, self.names = dict(colours), {}
+        for name in colours:
+            self.names.setdefault(name[0], name)
+        side = len(rows)
+        if not side or any(len(row) != side for row in rows):
+            raise ValueError(f"rows must be square: {side} rows of {side} letters each")
+        known = {EMPTY, *self.names}
+        if wrong := sorted({letter for row in rows for letter in row} - known):
+            raise ValueError(f"rows: no {wrong[0]!r}; there are {sorted(known)}")
+        self.letters = [list(row) for row in rows]
+
+    def picture(self) -> np.ndarray:
+        """Red, green, blue and alpha in 0..1, (4, side, side)."""
+        inks = {letter: (*self.colours[n], 1.0) for letter, n in self.names.items()}
+        inks[EMPTY] = (0.0, 0.0, 0.0, 0.0)
+        found = [[inks[letter] for letter in row] for row in self.letters]
+        return np.array(found, dtype=np.float32).transpose(2, 0, 1)
+
+    def controls(self) -> list:
+        """The menu of colours, and the squares."""
+        import ipywidgets
+
+        choice = [("empty", EMPTY), *((n, letter) for letter, n in self.names.items())]
+        brush = ipywidgets.Dropdown(options=choice, value=choice[1][1])
+        room = ipywidgets.Layout(width="22px", height="22px", padding="0", margin="1px")
+
+        def square(y: int, x: int):
+            one = ipywidgets.Button(layout=room)
+            one.style.button_color = self._tint(self.letters[y][x])
+
+            def pressed(_):
+                self.letters[y][x] = brush.value
+                one.style.button_color = self._tint(brush.value)
+
+            one.on_click(pressed)
+            return one
+
+        side = range(len(self.letters))
+        lines = [ipywidgets.HBox([square(y, x) for x in side]) for y in side]
+        return [brush, ipywidgets.VBox(lines)]
+
+    def _tint(self, letter: str) -> str:
+        if letter == EMPTY:
+            return "#eef2f5"
+        red, green, blue = self.colours[self.names[letter]]
+        return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+
+
+def canvas(rows: Sequence[str], colours: Mapping[str, tuple], alt: str) -> Canvas:
+    """Display a canvas of squares and return it; `rows` is what is on it at first.
+
+    rows     as many texts as each has letters: a colour's first letter, or a dot
+    colours  name -> (red, green, blue) in 0..1; of two with one letter the first counts
+    """
+    made = Canvas(rows, colours)
+    rgba = made.picture()
+    paper = rgba[:3] * 2 - 1 + (1 - rgba[3:]) * 1.9
+    mime, data = compressed(draw_grid(paper[None], title=alt))
+    _put(made.controls(), mime, data, alt_text(alt))
+    return made
+
+
+def _put(controls: list, mime: str, data: bytes, alt: str) -> None:
+    import ipywidgets
+
+    box = ipywidgets.VBox(controls)
+    shown = bundle(mime, data, alt)
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    shown["obj"][VIEW] = view
+    put(**shown)
