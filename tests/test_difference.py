@@ -56,7 +56,8 @@ def test_what_was_kept_is_put_together_again(folders, tmp_path):
 
 def test_where_a_config_was_loaded_from_is_no_difference(folders):
     base, whole, kept = folders
-    said = json.dumps({"_name_or_path": "/somewhere/of/mine"})
+    parts = json.loads((base / "model_index.json").read_text())
+    said = json.dumps(parts | {"_name_or_path": "/somewhere/of/mine"})
     (whole / "model_index.json").write_text(said)
     config = json.dumps({"channels": 6, "_name_or_path": "/somewhere/of/mine"})
     (whole / "unet" / "config.json").write_text(config)
