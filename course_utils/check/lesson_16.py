@@ -150,7 +150,7 @@ EXERCISES = {
             "u is a place inside a part, a share of T / len(u), not of T.": (
                 lambda u, T: (torch.arange(len(u)) / len(u) * T + u).long()
             ),
-            "u is a place inside a part: divide the sum of both by len(u), not i alone.": (
+            "u is a place inside a part: divide i + u by len(u), not i alone.": (
                 lambda u, T: ((torch.arange(len(u)) / len(u) + u) * T).long()
             ),
             "You round to the nearest step. Round down, as .long() does: T itself is "

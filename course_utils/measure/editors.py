@@ -119,14 +119,14 @@ def _diffedit(pipe, edits: Sequence[Triple], seed: int) -> Edited:
     return Edited(decode(pipe.vae, found).cpu(), mask > 0.5)
 
 
-def _imagic(pipe, edits: Sequence[Triple], seed: int) -> Edited:
+def _imagic(pipe, edits: Sequence[Triple], seed: int, eta: float = ETA) -> Edited:
     """Imagic: its own words and its own network for each picture. For eta see ETA."""
     latents = encode(pipe.vae, before(edits))
     found = []
     for k, caption in enumerate(wanted(edits)):
         generator = torch.Generator().manual_seed(seed + k)
         x0 = latents[k : k + 1]
-        found.append(imagic(pipe, x0, caption, (ETA,), generator=generator))
+        found.append(imagic(pipe, x0, caption, (eta,), generator=generator))
     return Edited(decode(pipe.vae, torch.cat(found)).cpu())
 
 
