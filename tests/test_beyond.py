@@ -52,7 +52,7 @@ def test_a_rest_that_changed_is_counted():
 
 def test_both_ways_are_compared(monkeypatch):
     monkeypatch.setattr(beyond, "WAYS", {"diffedit": beyond.WAYS["diffedit"]})
-    (row,) = beyond.compare(editing.pipe_for("diffedit", "tiny"), 2, ["exchange"])
+    (row,) = beyond.rows_beyond(editing.pipe_for("diffedit", "tiny"), 2, ["exchange"])
     assert row["method"] == "diffedit" and row["n"] == 2 and 0 <= row["all"] <= 1
 
 

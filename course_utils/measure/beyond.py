@@ -4,7 +4,7 @@
     size            small becomes big, or big small: the outline leaves its old place
     toy and place   another toy, elsewhere
 
-`compare` tries DiffEdit, which has a mask, and Imagic, which has none, on the same.
+`rows_beyond` tries DiffEdit, which has a mask, and Imagic, which has none, on the same.
 """
 
 import dataclasses
@@ -69,7 +69,7 @@ def change_scores(images: Tensor, some: Sequence[Change]) -> dict[str, Tensor]:
     return dict(success=success, preservation=rest, all=success * (rest == 1))
 
 
-def compare(pipe, n: int = 28, kinds: Sequence[str] | None = None) -> list[dict]:
+def rows_beyond(pipe, n: int = 28, kinds: Sequence[str] | None = None) -> list[dict]:
     """A row for each kind and each of WAYS: kind, method, n and the means, 0..1."""
     rows = []
     for kind in kinds or KINDS:

@@ -37,7 +37,7 @@ def editing(*, steps: int | None = None, seed: int = 0) -> Made:
 
     def make(work: Path) -> Path:
         edit_pictures(n=n, seeds=seeds, into=work / "editing.json")
-        rows = beyond.compare(pipe_for("imagic", "tiny"), more)
+        rows = beyond.rows_beyond(pipe_for("imagic", "tiny"), more)
         text = json.dumps(rows, indent=1) + "\n"
         (work / "beyond.json").write_text(text, "utf-8", newline="\n")
         return work / "editing.json"
