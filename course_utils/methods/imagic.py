@@ -161,8 +161,8 @@ def imagic(
     scale       guidance, as in pipelines.guided; num_steps of DDIM
     noise       where the walk begins, like x0. The paper's is new noise; if none is
                 given it is what the tuned network finds in the picture (DDIM
-                backwards), told nothing: under the picture's own words it knows the
-                picture by heart, and finds next to no noise in it
+                backwards), told nothing: what own words say, noise need not hold, and
+                it would go when the words change
     generator   of the noise that the stages train with
 
     Returns latents (len(etas), C, h, w). The pipeline stays as it was.
