@@ -240,6 +240,7 @@ def _snr_of_double(schedule):
         ("09.1", lambda latents: (1 / latents.std(correction=0)).item()),
         ("09.1", lambda latents: 1 / latents.std()),
         ("06.4", "zero"),
+        ("18.2", lambda u, p: (u < 2 * p, (u < p) | ((u >= 2 * p) & (u < 3 * p)))),
     ],
 )
 def test_what_is_right_in_another_way_passes(name, answer):

@@ -30,7 +30,7 @@ def folders(tmp_path):
         (folder / "unet").mkdir(parents=True)
         save_file(values, folder / "unet" / "model.safetensors")
         (folder / "unet" / "config.json").write_text(json.dumps({"channels": config}))
-        (folder / "model_index.json").write_text("{}")
+        (folder / "model_index.json").write_text('{"unet": ["diffusers", "UNet"]}')
     return base, whole, tmp_path / "kept"
 
 
@@ -56,7 +56,8 @@ def test_what_was_kept_is_put_together_again(folders, tmp_path):
 
 def test_where_a_config_was_loaded_from_is_no_difference(folders):
     base, whole, kept = folders
-    said = json.dumps({"_name_or_path": "/somewhere/of/mine"})
+    parts = json.loads((base / "model_index.json").read_text())
+    said = json.dumps(parts | {"_name_or_path": "/somewhere/of/mine"})
     (whole / "model_index.json").write_text(said)
     config = json.dumps({"channels": 6, "_name_or_path": "/somewhere/of/mine"})
     (whole / "unet" / "config.json").write_text(config)
@@ -73,6 +74,28 @@ def test_only_what_differs_is_kept(folders):
     assert read(kept)["unet.weight"].dtype == torch.int8
 
 
+def test_of_the_base_only_what_its_index_names_is_taken(folders, tmp_path):
+    base, whole, kept = folders
+    for name in ("eye/model.safetensors", "README.md", "unet/more.json"):
+        (base / name).parent.mkdir(exist_ok=True)
+        (base / name).write_text("{}")
+    difference.keep_difference(whole, base, kept)
+    (kept / "README.md").write_text("Its own card.")
+    difference.put_together(kept, base, tmp_path / "again")
+    made = {
+        f.relative_to(tmp_path / "again").as_posix(): f
+        for f in (tmp_path / "again").rglob("*.*")
+    }
+    assert set(made) == {
+        "README.md",
+        "model_index.json",
+        "unet/config.json",
+        "unet/more.json",
+        "unet/model.safetensors",
+    }
+    assert made["README.md"].read_text() == "Its own card."
+
+
 def test_the_whole_is_made_once_and_again_if_it_was_damaged(
     folders, tmp_path, monkeypatch
 ):
@@ -85,7 +108,7 @@ def test_the_whole_is_made_once_and_again_if_it_was_damaged(
     (made / "unet" / "model.safetensors").write_bytes(b"torn")
     assert difference.assembled(kept, base) == made
     assert torch.equal(read(made)["unet.weight"], good["unet.weight"])
-    (base / "model_index.json").write_text('{"new": 1}')
+    (base / "model_index.json").write_text('{"unet": [], "new": 1}')
     assert difference.assembled(kept, base) != made  # another base, another whole
 
 

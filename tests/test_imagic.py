@@ -9,6 +9,7 @@ from diffusers import DDIMScheduler, DDPMScheduler
 from torch import nn
 
 from course_utils import diffusion, models, oracle, schedules, toybox
+from course_utils.diffusion.solvers import invert
 from course_utils.measure import psnr
 from course_utils.methods import imagic
 from course_utils.models import pipelines
@@ -172,6 +173,17 @@ def test_the_walk_begins_where_it_is_told(pipe, latents):
         walk = dict(num_steps=3, step=diffusion.ddim_step, predicts="v")
         plain = diffusion.sample(network, noise, LINEAR, **walk)
     torch.testing.assert_close(found, plain, atol=1e-4, rtol=1e-4)
+
+
+def test_it_begins_at_the_noise_that_the_network_finds_told_nothing(pipe, latents):
+    short = dict(embedding=(0, 0.1), tuning=(0, 1e-4), num_steps=3)
+    empty = pipelines.guided(pipe, [""])
+    noise = invert(empty, latents, LINEAR, num_steps=3, predicts="v")
+    ours, told = (
+        imagic.imagic(pipe, latents, "a blue cat", (1,), noise=x, **short)
+        for x in (None, noise)
+    )
+    torch.testing.assert_close(ours, told, atol=1e-4, rtol=1e-4)
 
 
 def test_eta_0_is_the_picture_and_eta_1_what_is_wanted(pipe, latents):

@@ -69,6 +69,12 @@ def test_what_is_drawn_is_what_diffusers_draws(pipe):
     torch.testing.assert_close(ours, theirs.images * 2 - 1, atol=1e-4, rtol=0)
 
 
+def test_a_tuple_of_prompts_is_as_good_as_a_list(pipe):
+    x_t, t = torch.randn(3, 4, 16, 16), torch.tensor([500] * 3)
+    ours, theirs = (guided(pipe, some)(x_t, t) for some in (tuple(SAID), SAID))
+    assert torch.equal(ours, theirs)
+
+
 def test_guidance_moves_from_nothing_through_the_prompt(pipe):
     x_t, t = torch.randn(1, 4, 16, 16), torch.tensor([500])
     at = {s: guided(pipe, SAID[:1], s)(x_t, t) for s in (0.0, 1.0, 3.0)}

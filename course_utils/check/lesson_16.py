@@ -150,6 +150,9 @@ EXERCISES = {
             "u is a place inside a part, a share of T / len(u), not of T.": (
                 lambda u, T: (torch.arange(len(u)) / len(u) * T + u).long()
             ),
+            "u is a place inside a part: divide i + u by len(u), not i alone.": (
+                lambda u, T: ((torch.arange(len(u)) / len(u) + u) * T).long()
+            ),
             "You round to the nearest step. Round down, as .long() does: T itself is "
             "no step.": lambda u, T: (
                 ((torch.arange(len(u)) + u) / len(u) * T).round().long()
@@ -160,7 +163,7 @@ EXERCISES = {
         },
         hint="Part i of B goes from i/B to (i+1)/B of the schedule. (i + u_i) / B is a "
         "random place in it; times T, rounded down, that is a step.",
-        praise="Uniform over all steps, and never all eight in the noise.",
+        praise="Uniform over all steps, and never all of them in the noise.",
     ),
     "16.2": Exercise(
         reference=_tune,

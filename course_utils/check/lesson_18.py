@@ -52,8 +52,15 @@ def _shares(text, image):
 
 
 def _leave_out_cases() -> list[tuple]:
-    u = torch.linspace(0, 0.995, 200)
+    u = (torch.arange(2000) + 0.5) / 2000
     return [(u, 0.05), (u, 0.2)]
+
+
+def _three_cases(answer, u, p):
+    """How often words only, the picture only, and both are left out: which, is free."""
+    text, image = (torch.as_tensor(x).bool() for x in answer(u, p))
+    cases = text & ~image, image & ~text, text & image
+    return torch.stack([x.float().mean() for x in cases])
 
 
 # 18.3: two guidances
@@ -117,6 +124,8 @@ EXERCISES = {
     "18.2": Exercise(
         reference=_leave_out,
         cases=_leave_out_cases,
+        outcome=_three_cases,
+        tolerance=1e-3,
         mistakes={
             "Words and picture are never left out together. Guidance also asks about "
             "neither: let the two ranges overlap by p.": _shares(

@@ -160,7 +160,9 @@ def imagic(
     tuning      stage B's
     scale       guidance, as in pipelines.guided; num_steps of DDIM
     noise       where the walk begins, like x0. The paper's is new noise; if none is
-                given it is what the tuned network finds in the picture (DDIM backwards)
+                given it is what the tuned network finds in the picture (DDIM
+                backwards), told nothing: what own words say, noise need not hold, and
+                it would go when the words change
     generator   of the noise that the stages train with
 
     Returns latents (len(etas), C, h, w). The pipeline stays as it was.
@@ -176,7 +178,7 @@ def imagic(
     tuned = fine_tune(pipe.unet, own, loss, *tuning)
     if noise is None:
         found = dict(num_steps=num_steps, predicts=predicts)
-        noise = invert(told(tuned, own, nothing), x0, schedule, **found)
+        noise = invert(told(tuned, nothing, nothing), x0, schedule, **found)
     words = torch.cat([interpolate(target, own, eta) for eta in etas])
     with torch.no_grad():
         return diffusion.sample(

@@ -18,6 +18,7 @@ from torch import Tensor
 
 MARK = "difference.json"  # of a folder that is kept so: {"base": "tiny-sd"}, or a part
 LISTING = "SHA256SUMS"
+INDEX = "model_index.json"  # names a pipeline's parts, each a folder
 
 
 def keep_difference(whole: Path, base: Path, folder: Path) -> None:
@@ -54,10 +55,17 @@ def _content(file: Path) -> bytes:
 
 
 def put_together(folder: Path, base: Path, into: Path) -> None:
-    """Write the whole model: the inverse of keep_difference, but for rounding."""
+    """Write the whole model: the inverse of keep_difference, but for rounding.
+
+    Of the base it takes only what the pipeline is made of, as its index says.
+    """
+    index = next(f for f in (folder / INDEX, base / INDEX) if f.is_file())
+    parts = {INDEX, *json.loads(index.read_text(encoding="utf-8"))}
     for place in (base, folder):
         for file in sorted(f for f in place.rglob("*") if f.is_file()):
             name = file.relative_to(place)
+            if place == base and name.parts[0] not in parts:
+                continue
             ours, theirs = into / name, base / name
             ours.parent.mkdir(parents=True, exist_ok=True)
             if place == folder and name.suffix == ".safetensors" and theirs.is_file():

@@ -80,6 +80,7 @@ def guided(
     what stands for the empty prompt there, (B, tokens, D).
     """
     check_texts(prompts, "prompts")
+    prompts = list(prompts)  # diffusers knows no tuples
     words = pipe.encode_prompt(prompts, pipe.device, 1, False)[0]  # (B, tokens, D)
     empty = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
 

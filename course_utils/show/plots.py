@@ -148,8 +148,12 @@ def draw_heat(
     title: str | None = None,
     xlabel: str = "",
     ylabel: str = "",
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
-    """Show a small matrix (R, C) as coloured cells with their numbers in them."""
+    """Show a small matrix (R, C) as coloured cells with their numbers in them.
+
+    The colours span the matrix, or the limits, so that near values look alike.
+    """
     matrix = array(matrix, "matrix").astype(float)
     if matrix.ndim != 2:
         raise ValueError(f"matrix must be (rows, columns), not {matrix.shape}")
@@ -161,8 +165,9 @@ def draw_heat(
     whole = (matrix == matrix.round()).all()
     signed = matrix.min() < 0 < matrix.max()
     most = np.abs(matrix).max() if signed else None
+    low, high = limits or (-most if signed else None, most)
     image = ax.imshow(matrix, cmap=SIGNED if signed else RISING, aspect="auto",
-                      vmin=-most if signed else None, vmax=most)  # fmt: skip
+                      vmin=low, vmax=high)  # fmt: skip
     for (i, j), value in np.ndenumerate(matrix):
         dark = np.dot(image.cmap(image.norm(value))[:3], (0.3, 0.59, 0.11)) < 0.55
         text = f"{value:.0f}" if whole else number(value)
