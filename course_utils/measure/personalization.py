@@ -30,7 +30,7 @@ TOKEN, NOUN = "a sks star", "a star"
 # name -> rank of the LoRA (None trains all), prior preservation, steps to look after
 WAYS = {
     "with prior": (None, True, (40, 80, 160)),
-    "without prior": (None, False, (40, 80, 160, 320)),
+    "without prior": (None, False, (40, 80, 160)),
     "LoRA, rank 8": (8, True, (40, 80, 160)),
     "LoRA, rank 2": (2, True, (160,)),
     "LoRA, rank 32": (32, True, (160,)),

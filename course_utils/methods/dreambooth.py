@@ -34,11 +34,12 @@ class Learner(nn.Module):
     """What learns: copies of a pipeline's UNet and text encoder.
 
     rank   of a LoRA, which then learns alone; None trains all weights
+    seed   of the LoRA's first numbers
     `learner.pipe` is a pipeline of the same kind that draws what was learnt; the one
     given stays as it was.
     """
 
-    def __init__(self, pipe, rank: int | None = None):
+    def __init__(self, pipe, rank: int | None = None, seed: int = 0):
         super().__init__()
         if pipe.unet.dtype == torch.float16:
             raise ValueError(
@@ -53,8 +54,10 @@ class Learner(nn.Module):
         self.kind = "full" if rank is None else "lora"
         self.requires_grad_(rank is None)
         if rank is not None:
-            add_lora(self.unet, rank, UNET)
-            add_lora(self.text_encoder, rank, TEXT)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                add_lora(self.unet, rank, UNET)
+                add_lora(self.text_encoder, rank, TEXT)
 
     def forward(self, x_t: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
         """Answer in the shape of x_t, (B, C, h, w); tokens (B, length)."""
