@@ -41,13 +41,17 @@ def teach(pipe, seed: int, way: str) -> Iterator[tuple[State, dreambooth.Learner
     """Train in one of the WAYS, yielding the state and the learner at each step."""
     rank, with_prior, marks = WAYS[way]
     photos = toybox.portray(SUBJECT, toybox.photo_scenes(SUBJECT, seed=seed)[0])
-    prior = None
-    if with_prior:
-        prior = pipelines.draw(pipe, [NOUN] * 32, steps=10, seed=5000 + 100 * seed)
+    prior = prior_of(pipe, seed) if with_prior else None
     learner = dreambooth.Learner(pipe, rank)
     options = dict(steps=max(marks), seed=seed)
     for state in dreambooth.learn(learner, photos, TOKEN, NOUN, prior, **options):
         yield state, learner
+
+
+def prior_of(pipe, seed: int) -> Tensor:
+    """64 pictures of the class, without guidance, which would make them more alike."""
+    seed = 5000 + 100 * seed
+    return pipelines.draw(pipe, [NOUN] * 64, steps=10, guidance=1.0, seed=seed)
 
 
 def examine(pipe, before: Tensor, seed: int) -> dict[str, float]:
@@ -95,20 +99,25 @@ def personalize(
     pipe.set_progress_bar_config(disable=True)
     for seed in range(seeds):
         rows += bounds(pipe, seed)
-        before = plain_class(pipe, seed)
-        for way in ways:
-            spent, last = 0.0, time.process_time()
-            for state, learner in teach(pipe, seed, way):
-                if state.step not in WAYS[way][2]:
-                    continue
-                spent += time.process_time() - last
-                scores = examine(learner.pipe, before, seed)
-                known = dict(way=way, seed=seed, steps=state.step, seconds=spent)
-                rows.append(known | scores)
-                print({k: _short(v) for k, v in rows[-1].items()}, flush=True)
-                last = time.process_time()
-        Path(into).write_text(json.dumps(rounded(rows), indent=1) + "\n", "utf-8")
+    for way in ways:
+        for seed in range(seeds):
+            for row in _course(pipe, way, seed):
+                rows.append(row)
+                print({k: _short(v) for k, v in row.items()}, flush=True)
+            Path(into).write_text(json.dumps(rounded(rows), indent=1) + "\n", "utf-8")
     return rows
+
+
+def _course(pipe, way: str, seed: int) -> Iterator[dict]:
+    """The rows of one training; its seconds are those of the processor."""
+    before = plain_class(pipe, seed)
+    spent, last = 0.0, time.process_time()
+    for state, learner in teach(pipe, seed, way):
+        if state.step in WAYS[way][2]:
+            spent += time.process_time() - last
+            known = dict(way=way, seed=seed, steps=state.step, seconds=spent)
+            yield known | examine(learner.pipe, before, seed)
+            last = time.process_time()
 
 
 def _short(value):

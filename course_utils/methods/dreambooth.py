@@ -27,7 +27,8 @@ from course_utils.schedules import Schedule
 UNET = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out"]
 UNET += ["ff.net.0.proj", "ff.net.2", "conv1", "conv2", "time_emb_proj"]
 TEXT = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
-RATES = {"full": (8e-4, 1e-4), "lora": (6e-3, 2e-3)}  # of the UNet, of the text encoder
+RATES = {"full": (6e-4, 2e-4), "lora": (5e-3, 1.5e-3)}  # of UNet, of text encoder
+BETAS = (0.9, 0.99)  # of AdamW: 0.999 would remember longer than a training lasts
 
 
 class Learner(nn.Module):
@@ -169,7 +170,8 @@ def learn(
         return weighted_loss(model, *rows, schedule, predicts)
 
     rates = RATES[learner.kind] if rates is None else rates
-    optimizer = torch.optim.AdamW(learner.groups(rates), weight_decay=0.0, fused=True)
+    options = dict(betas=BETAS, weight_decay=0.0, fused=True)
+    optimizer = torch.optim.AdamW(learner.groups(rates), **options)
     for state in training.train(
         learner, draw, loss, steps=steps, warmup=10, ema=0, seed=seed,
         optimizer=optimizer,
