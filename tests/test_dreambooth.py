@@ -52,7 +52,7 @@ def test_the_loss_is_that_of_the_subject_and_that_of_the_class(pipe):
     generator = torch.Generator().manual_seed(1)
     x0, noise = torch.randn(2, 6, 4, 16, 16, generator=generator)
     t = torch.tensor([10, 300, 900, 500, 40, 990])
-    tokens = torch.cat([dreambooth._tokens(pipe.tokenizer, n).expand(3, -1)
+    tokens = torch.cat([dreambooth.token_ids(pipe.tokenizer, n).expand(3, -1)
                         for n in NAMES])  # fmt: skip
     learner, plan = dreambooth.Learner(pipe), schedules.linear()
     weight = torch.tensor([2.0] * 3 + [2 * 0.7] * 3)

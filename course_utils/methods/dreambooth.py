@@ -27,7 +27,7 @@ from course_utils.schedules import Schedule
 UNET = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out"]
 UNET += ["ff.net.0.proj", "ff.net.2", "conv1", "conv2", "time_emb_proj"]
 TEXT = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
-RATES = {"full": (6e-4, 2e-4), "lora": (5e-3, 1.5e-3)}  # of UNet, of text encoder
+RATES = {"full": (4e-4, 3e-4), "lora": (5e-3, 1.5e-3)}  # of UNet, of text encoder
 BETAS = (0.9, 0.99)  # of AdamW: 0.999 would remember longer than a training lasts
 
 
@@ -155,7 +155,7 @@ def learn(
     schedule, predicts = plan_of(pipe)
     mine = encode(pipe.vae, photos)
     kept = None if prior is None else encode(pipe.vae, prior)
-    tokens = _tokens(pipe.tokenizer, prompt), _tokens(pipe.tokenizer, class_prompt)
+    tokens = token_ids(pipe.tokenizer, prompt), token_ids(pipe.tokenizer, class_prompt)
 
     def draw(generator: torch.Generator, step: int) -> tuple[Tensor, ...]:
         parts = [(mine, tokens[0], 1.0)]
@@ -187,7 +187,8 @@ def _some(x, tokens, weight, n: int, T: int, generator) -> tuple[Tensor, ...]:
     return x.cpu()[which], t, tokens.expand(n, -1), torch.full((n,), weight)
 
 
-def _tokens(tokenizer, text: str) -> Tensor:
+def token_ids(tokenizer, text: str) -> Tensor:
+    """What the text encoder is given for a text: (1, length)."""
     options = dict(padding="max_length", truncation=True, return_tensors="pt")
     return tokenizer([text], max_length=tokenizer.model_max_length, **options).input_ids
 

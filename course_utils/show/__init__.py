@@ -5,6 +5,7 @@ floats (B, C, H, W) in [-1, 1]. `show.NAME(...)` displays and returns None; its 
 `show.draw_NAME(...)` returns the matplotlib Figure, for `show.widget`.
 """
 
+from .canvas import button, canvas
 from .curves import draw_curve
 from .diagrams import draw_diagram
 from .grids import draw_grid, draw_strip
@@ -28,9 +29,9 @@ chain = shown(draw_chain)
 latent_diffusion = shown(draw_latent_diffusion)
 
 __all__ = [
-    "axes", "bars", "chain", "compare", "curve", "diagram", "draw_bars", "draw_chain",
-    "draw_curve", "draw_diagram", "draw_gan", "draw_grid", "draw_heat",
-    "draw_latent_diffusion", "draw_points", "draw_strip", "draw_unet", "figure", "gan",
-    "gif", "grid", "heat", "latent_diffusion", "points", "progress", "strip", "table",
-    "unet", "widget",
+    "axes", "bars", "button", "canvas", "chain", "compare", "curve", "diagram",
+    "draw_bars", "draw_chain", "draw_curve", "draw_diagram", "draw_gan", "draw_grid",
+    "draw_heat", "draw_latent_diffusion", "draw_points", "draw_strip", "draw_unet",
+    "figure", "gan", "gif", "grid", "heat", "latent_diffusion", "points", "progress",
+    "strip", "table", "unet", "widget",
 ]  # fmt: skip
