@@ -27,6 +27,7 @@ SUBJECT = toybox.Subject(
     "star", "yellow", marks={"hat": "purple", "wings": "green", "shoes": "red"}
 )
 TOKEN, NOUN = "a sks star", "a star"
+CLASS_PICTURES = 48  # of the plain class, from the same noise for every way
 # name -> rank of the LoRA (None trains all), prior preservation, steps to look after
 WAYS = {
     "with prior": (None, True, (40, 80, 160)),
@@ -72,8 +73,9 @@ def examine(pipe, before: Tensor, seed: int) -> dict[str, float]:
 
 
 def plain_class(pipe, seed: int) -> Tensor:
-    """48 pictures of the class without the token, the same noise for every pipeline."""
-    return pipelines.draw(pipe, [NOUN] * 48, steps=10, seed=20_000 + 100 * seed)
+    """Pictures of the class without the token, the same noise for every pipeline."""
+    seed = 20_000 + 100 * seed
+    return pipelines.draw(pipe, [NOUN] * CLASS_PICTURES, steps=10, seed=seed)
 
 
 def bounds(pipe, seed: int) -> list[dict]:
@@ -130,3 +132,20 @@ def rounded(rows: list[dict]) -> list[dict]:
         {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
         for row in rows
     ]
+
+
+def as_markdown(rows: list[dict]) -> str:
+    """Means over the seeds at the last step of each way, as a table for a card."""
+    keys = ("likeness", "marks", "prompt", "drift", "seconds")
+    lines = [f"| way | {' | '.join(keys)} |", "| --- |" + " ---: |" * len(keys)]
+    for way in dict.fromkeys(row["way"] for row in rows):
+        found = [row for row in rows if row["way"] == way]
+        last = [row for row in found if row["steps"] == max(r["steps"] for r in found)]
+        cells = [_mean(last, key) for key in keys]
+        lines.append(f"| {way} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _mean(rows: list[dict], key: str) -> str:
+    values = [row[key] for row in rows if key in row]
+    return f"{sum(values) / len(values):.2f}" if values else ""
