@@ -10,8 +10,8 @@ Its modules, each knowing only those before it: palette (colours), attributes (w
 be), words and parsing (captions), scene (what there is), sampling (random scenes),
 edits and random_edits (instructions), compare (is it what was asked for?), sdf, shapes,
 grounds and draw (pictures), annotations and skeleton (masks, edges, points and all else
-that is known of them), conditions (what a ControlNet is shown), export (folders of
-pictures).
+that is known of them), conditions (what a ControlNet is shown), marks and subjects
+(toys that no scene shows), export (folders of pictures).
 """
 
 from course_utils.toybox.annotations import (
@@ -46,12 +46,20 @@ from course_utils.toybox.edits import (
     parse_edit,
 )
 from course_utils.toybox.export import export, export_pictures
+from course_utils.toybox.marks import MARKS
 from course_utils.toybox.palette import ALLOWED, COLOURS, GROUNDS
 from course_utils.toybox.parsing import parse
 from course_utils.toybox.random_edits import random_edit
 from course_utils.toybox.sampling import imagine, sample
 from course_utils.toybox.scene import Scene, Thing, check_scenes, describe
 from course_utils.toybox.skeleton import keypoints, poses
+from course_utils.toybox.subjects import (
+    Subject,
+    photo_scenes,
+    portray,
+    portray_layers,
+    setting,
+)
 from course_utils.toybox.words import leave_out, say
 
 __all__ = [
@@ -60,15 +68,17 @@ __all__ = [
     "COLOURS",
     "CONDITIONS",
     "DRAWN",
+    "Edit",
     "FACES",
     "GROUNDS",
     "HELD_OUT",
+    "MARKS",
     "PLACES",
     "SHAPES",
-    "VOCABULARY",
-    "Edit",
     "Scene",
+    "Subject",
     "Thing",
+    "VOCABULARY",
     "apply",
     "check_scenes",
     "coloured",
@@ -86,6 +96,9 @@ __all__ = [
     "masks",
     "parse",
     "parse_edit",
+    "photo_scenes",
+    "portray",
+    "portray_layers",
     "poses",
     "random_edit",
     "relation_of",
@@ -95,5 +108,6 @@ __all__ = [
     "say",
     "scribbles",
     "segmentation",
+    "setting",
     "uncoloured",
 ]
