@@ -19,8 +19,8 @@ def _hat(x, y, body, at):
 
 def _scarf(x, y, body, at):
     cx, cy = at["centre"]
-    band = torch.maximum((y - cy - 0.08).abs() - 0.15, body - 0.06)
-    return union(band, box(x, y, cx + 0.26, cy + 0.42, 0.14, 0.3, 0.05))
+    band = torch.maximum((y - cy - 0.1).abs() - 0.22, body - 0.08)
+    return union(band, box(x, y, cx + 0.28, cy + 0.46, 0.18, 0.34, 0.05))
 
 
 def _patch(x, y, body, at):
@@ -29,13 +29,13 @@ def _patch(x, y, body, at):
         (x - cx + 0.06) * 0.8 + (y - cy) * 0.6,
         (y - cy) * 0.8 - (x - cx + 0.06) * 0.6,
     )
-    return box(u, v, 0, 0, 0.27, 0.27, 0.05)
+    return box(u, v, 0, 0, 0.38, 0.38, 0.06)
 
 
 def _antenna(x, y, body, at):
     cx, cy = at["top"]
-    rod = capsule(x, y, (cx, cy + 0.2), (cx + 0.12, cy - 0.5), 0.06)
-    return union(rod, disc(x, y, cx + 0.14, cy - 0.58, 0.2))
+    rod = capsule(x, y, (cx, cy + 0.2), (cx + 0.12, cy - 0.5), 0.09)
+    return union(rod, disc(x, y, cx + 0.14, cy - 0.58, 0.25))
 
 
 def _wings(x, y, body, at):
@@ -48,7 +48,7 @@ def _wings(x, y, body, at):
 
 def _buttons(x, y, body, at):
     cx, cy = at["centre"]
-    return union(disc(x, y, cx, cy - 0.2, 0.16), disc(x, y, cx, cy + 0.24, 0.16))
+    return union(disc(x, y, cx, cy - 0.24, 0.22), disc(x, y, cx, cy + 0.32, 0.22))
 
 
 def _shoes(x, y, body, at):
