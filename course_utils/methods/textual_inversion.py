@@ -100,6 +100,15 @@ def inversion_loss(
     return F.mse_loss(answer, noise)
 
 
+def shorten(vectors: Tensor, longest: float) -> Tensor:
+    """Rows (n, D) that are longer than `longest` cut to that length; others as given.
+
+    The encoder adds a word's place to its vector and divides by the length of the sum:
+    what a vector gains in length, its place loses.
+    """
+    return vectors * (longest / vectors.norm(dim=1, keepdim=True)).clamp(max=1)
+
+
 def learn_word(
     pipe,
     latents: Tensor,
@@ -119,7 +128,8 @@ def learn_word(
     vectors    where to begin, (n, D): see `initial_vectors`
     rate       of Adam, which has nothing but the vectors: no decay, no other rows
     batch      rows a step; each has a picture, a text, a noise and a step t anew
-    longest    the norm that no vector may exceed; None lets them grow
+    longest    the norm that no vector may exceed: if None, the longest it begins with;
+               math.inf lets them grow, until they drown out the word's place in the text
 
     Of the steps t, one comes from each of `batch` equal parts of the schedule: they are
     uniform as in the paper, and the loss jumps about less.
@@ -130,6 +140,7 @@ def learn_word(
     ids = _tokenised(pipe.tokenizer, texts, len(vectors)).to(latents.device)
     found = vectors.detach().clone().to(latents.device).requires_grad_()
     adam = torch.optim.Adam([found], rate)
+    longest = vectors.norm(dim=1).max().item() if longest is None else longest
     steps = len(pipe.scheduler.betas)
     for step in range(1, num_steps + 1):
         which = torch.randint(len(latents), (batch,), generator=generator)
@@ -143,8 +154,7 @@ def learn_word(
             )
             found.grad = torch.autograd.grad(loss, found)[0]
         adam.step()
-        if longest is not None:
-            found.data *= (longest / found.data.norm(dim=1, keepdim=True)).clamp(max=1)
+        found.data = shorten(found.data, longest)
         yield Learnt(step, loss.item(), found.detach().clone())
 
 
