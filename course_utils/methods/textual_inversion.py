@@ -15,26 +15,23 @@ eq. 2):
     vectors = initial_vectors(pipe, "bunny")
     for state in learn_word(pipe, latents, texts, vectors):
         ...
-    teach(pipe, "<mine>", state.vectors)  # from now on prompts may say it
+    new_words.teach(pipe, "<mine>", state.vectors)  # from now on prompts may say it
 """
 
 import copy
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from numbers import Real
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.func import functional_call
 
 from course_utils import diffusion
 from course_utils.images import check_tensor, check_whole
+from course_utils.methods.new_words import check_vectors, token_names
 from course_utils.models.pipelines import plan_of
-
-FILE = "learned_embeds.safetensors"  # the name that the field's script gives it
 
 
 class Learnt(NamedTuple):
@@ -43,12 +40,6 @@ class Learnt(NamedTuple):
     step: int
     loss: float
     vectors: Tensor
-
-
-def token_names(token: str, number: int = 1) -> list[str]:
-    """What the library calls the vectors of a word: "<t>", "<t>_1", "<t>_2" ..."""
-    check_whole(number, "number")
-    return [token, *(f"{token}_{k}" for k in range(1, number))]
 
 
 def initial_vectors(pipe, word: str, number: int = 1) -> Tensor:
@@ -116,7 +107,7 @@ def learn_word(
     vectors: Tensor,
     *,
     num_steps: int = 150,
-    rate: float = 1e-2,
+    rate: float = 5e-3,
     batch: int = 8,
     longest: float | None = None,
     generator: torch.Generator | None = None,
@@ -128,19 +119,22 @@ def learn_word(
     vectors    where to begin, (n, D): see `initial_vectors`
     rate       of Adam, which has nothing but the vectors: no decay, no other rows
     batch      rows a step; each has a picture, a text, a noise and a step t anew
-    longest    the norm that no vector may exceed: if None, the longest it begins with;
-               math.inf lets them grow, until they drown out the word's place in the text
+    longest    the norm that no vector may exceed; None is the longest at the beginning,
+               math.inf lets them grow
 
     Of the steps t, one comes from each of `batch` equal parts of the schedule: they are
     uniform as in the paper, and the loss jumps about less.
     """
     _check_training(pipe, latents, texts, vectors)
-    for name, value in (("num_steps", num_steps), ("batch", batch)):
-        check_whole(value, name)
+    check_whole(num_steps, "num_steps")
+    check_whole(batch, "batch")
     ids = _tokenised(pipe.tokenizer, texts, len(vectors)).to(latents.device)
     found = vectors.detach().clone().to(latents.device).requires_grad_()
     adam = torch.optim.Adam([found], rate)
     longest = vectors.norm(dim=1).max().item() if longest is None else longest
+    for name, value in (("rate", rate), ("longest", longest)):
+        if not (isinstance(value, Real) and value > 0):
+            raise ValueError(f"{name}={value!r} must be a number above 0")
     steps = len(pipe.scheduler.betas)
     for step in range(1, num_steps + 1):
         which = torch.randint(len(latents), (batch,), generator=generator)
@@ -156,81 +150,6 @@ def learn_word(
         adam.step()
         found.data = shorten(found.data, longest)
         yield Learnt(step, loss.item(), found.detach().clone())
-
-
-def teach(pipe, token: str, vectors: Tensor) -> None:
-    """Give a pipeline the new word: tokens for its tokenizer, rows for its encoder.
-
-    What `pipe.load_textual_inversion` does with a file of `save_word`; prompts then
-    say `token` alone, also where it has several vectors.
-    """
-    check_new(pipe.tokenizer, token)
-    table = pipe.text_encoder.get_input_embeddings().weight
-    _check_vectors(vectors, table.shape[1])
-    names = token_names(token, len(vectors))
-    before = len(pipe.tokenizer)
-    pipe.tokenizer.add_tokens(names)
-    pipe.text_encoder.resize_token_embeddings(len(pipe.tokenizer), mean_resizing=False)
-    table = pipe.text_encoder.get_input_embeddings().weight
-    table.data[before:] = vectors.detach().to(table)
-
-
-def nearest_words(pipe, vectors: Tensor, number: int = 5) -> list[dict[str, float]]:
-    """For each vector the known words that are nearest: {word: cosine}, nearest first.
-
-    Whole words only, of letters: most tokens are pieces of words.
-    """
-    check_whole(number, "number")
-    table = pipe.text_encoder.get_input_embeddings().weight.detach()
-    _check_vectors(vectors, table.shape[1])
-    words = {k.removesuffix("</w>"): row for k, row in pipe.tokenizer.get_vocab().items()
-             if k.endswith("</w>")}  # fmt: skip
-    words = {word: row for word, row in words.items() if word.isalpha()}
-    known = F.normalize(table[list(words.values())], dim=1)
-    cosine = F.normalize(vectors.detach().to(known), dim=1) @ known.T  # (n, words)
-    best = cosine.topk(min(number, len(words)))
-    rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    names = list(words)
-    return [{names[k]: c for k, c in zip(*row, strict=True)} for row in rows]
-
-
-def save_word(folder: str | os.PathLike, token: str, vectors: Tensor) -> Path:
-    """Write folder/learned_embeds.safetensors, {token: (n, D)}, and return its path."""
-    _check_vectors(vectors, vectors.shape[-1] if isinstance(vectors, Tensor) else 0)
-    file = Path(folder) / FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({token: vectors.detach().float().cpu().contiguous()}, file)
-    return file
-
-
-def load_word(file: str | os.PathLike) -> tuple[str, Tensor]:
-    """The token and its vectors (n, D) of such a file, whoever wrote it."""
-    path = Path(file)
-    found = load_file(path / FILE if path.is_dir() else path)
-    if len(found) != 1:
-        raise ValueError(
-            f"{path.name} holds {len(found)} tensors: the file of a word has one, "
-            "{token: vectors}"
-        )
-    [(token, vectors)] = found.items()
-    return token, vectors.reshape(-1, vectors.shape[-1])
-
-
-def check_new(tokenizer, token: str) -> None:
-    """Refuse a token that is empty, has blanks or capitals, or is known already."""
-    if not isinstance(token, str) or not token or token != "".join(token.split()):
-        raise ValueError(f"token={token!r} must be a text without blanks, as in '<me>'")
-    if token != token.lower():
-        raise ValueError(
-            f"token={token!r}: the tokenizer reads small letters only; use "
-            f"{token.lower()!r}"
-        )
-    known = tokenizer.get_vocab()
-    if {token, f"{token}</w>", f"{token}_1"} & set(known):
-        raise ValueError(
-            f"token={token!r} is already a word of the tokenizer, and would lose its "
-            "meaning in every prompt: take a new one, as in '<me>'"
-        )
 
 
 def _tokenised(tokenizer, texts: Sequence[Sequence[str]], number: int) -> Tensor:
@@ -250,21 +169,13 @@ def _tokenised(tokenizer, texts: Sequence[Sequence[str]], number: int) -> Tensor
     return longer(said, **options).input_ids.view(len(texts), most, -1)
 
 
-def _check_vectors(vectors: Tensor, width: int) -> None:
-    check_tensor(vectors, "vectors")
-    if vectors.ndim != 2 or not len(vectors) or vectors.shape[1] != width:
-        raise ValueError(
-            f"vectors has shape {tuple(vectors.shape)}, not (n, {width}): one row for "
-            "each vector of the word, as wide as the encoder's"
-        )
-
-
 def _check_training(pipe, latents, texts, vectors) -> None:
     check_tensor(latents, "latents")
-    if latents.ndim != 4 or latents.shape[1] != pipe.unet.config.in_channels:
+    channels = pipe.unet.config.in_channels
+    if latents.ndim != 4 or latents.shape[1] != channels:
         raise ValueError(
-            f"latents has shape {tuple(latents.shape)}, not (N, "
-            f"{pipe.unet.config.in_channels}, h, w): encode the pictures first"
+            f"latents has shape {tuple(latents.shape)}, not (N, {channels}, h, w): "
+            "encode the pictures first"
         )
     if len(latents) < 2:
         raise ValueError(
@@ -272,16 +183,14 @@ def _check_training(pipe, latents, texts, vectors) -> None:
             "ground or the place, must change from one to another; give 3 to 5"
         )
     if isinstance(texts, str) or len(texts) != len(latents):
-        raise ValueError(
-            f"texts must be a list of {len(latents)} lists, one for each picture"
-        )
+        raise ValueError(f"texts must be {len(latents)} lists, one for each picture")
     for some in texts:
         if isinstance(some, str) or not some or not all("{}" in str(x) for x in some):
             raise ValueError(
                 "texts: each picture needs a list of at least one sentence with {} in "
                 f"the new word's place, such as ['a picture of a {{}}'], not {some!r}"
             )
-    _check_vectors(vectors, pipe.text_encoder.get_input_embeddings().weight.shape[1])
+    check_vectors(vectors, pipe.text_encoder.get_input_embeddings().weight.shape[1])
     if torch.float16 in (pipe.unet.dtype, pipe.text_encoder.dtype):
         raise ValueError(
             "pipe is in half precision, in which such small steps are lost: load it "
