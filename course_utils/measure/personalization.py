@@ -1,0 +1,123 @@
+"""What does a subject cost? DreamBooth with and without prior, and LoRAs of some ranks.
+
+One subject, several seeds: each has its own five photos, its own prior pictures and its
+own noise. A row says how far a training had come after so many steps:
+
+    likeness, marks   of 18 pictures of prompts with the rare token (measure.subjects)
+    prompt            share of ground, place and number that are as the prompts say
+    class_likeness    of the plain class to the subject, of 48 pictures
+    right, variety    of the plain class; drift is what is lost of their product
+    seconds           of training until there
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch import Tensor
+
+from course_utils import models, session, toybox
+from course_utils.measure import subjects
+from course_utils.methods import dreambooth
+from course_utils.models import pipelines
+from course_utils.training import State
+
+SUBJECT = toybox.Subject(
+    "star", "yellow", marks={"hat": "purple", "wings": "green", "shoes": "red"}
+)
+TOKEN, NOUN = "a sks star", "a star"
+# name -> rank of the LoRA (None trains all), prior preservation, steps to look after
+WAYS = {
+    "with prior": (None, True, (40, 80, 160)),
+    "without prior": (None, False, (40, 80, 160, 320)),
+    "LoRA, rank 8": (8, True, (40, 80, 160)),
+    "LoRA, rank 2": (2, True, (160,)),
+    "LoRA, rank 32": (32, True, (160,)),
+}
+
+
+def teach(pipe, seed: int, way: str) -> Iterator[tuple[State, dreambooth.Learner]]:
+    """Train in one of the WAYS, yielding the state and the learner at each step."""
+    rank, with_prior, marks = WAYS[way]
+    photos = toybox.portray(SUBJECT, toybox.photo_scenes(SUBJECT, seed=seed)[0])
+    prior = None
+    if with_prior:
+        prior = pipelines.draw(pipe, [NOUN] * 32, steps=10, seed=5000 + 100 * seed)
+    learner = dreambooth.Learner(pipe, rank)
+    options = dict(steps=max(marks), seed=seed)
+    for state in dreambooth.learn(learner, photos, TOKEN, NOUN, prior, **options):
+        yield state, learner
+
+
+def examine(pipe, before: Tensor, seed: int) -> dict[str, float]:
+    """The scores of a pipeline; `before` are its base's pictures of the class."""
+    seen = toybox.photo_scenes(SUBJECT, seed=seed)[0]
+    scenes = subjects.prompt_scenes(SUBJECT, seen)
+    images = pipelines.draw(
+        pipe, subjects.prompts(scenes, "sks"), steps=10, seed=900 + 100 * seed
+    )
+    plain = plain_class(pipe, seed)
+    return {
+        "likeness": subjects.likeness(images, SUBJECT).mean().item(),
+        "marks": subjects.marks_present(images, SUBJECT).float().mean().item(),
+        "prompt": subjects.prompt_scores(images, scenes)["all"],
+        "class_likeness": subjects.likeness(plain, SUBJECT).mean().item(),
+        "drift": subjects.drift(plain, before, SUBJECT.toy),
+    } | subjects.class_kept(plain, SUBJECT.toy)
+
+
+def plain_class(pipe, seed: int) -> Tensor:
+    """48 pictures of the class without the token, the same noise for every pipeline."""
+    return pipelines.draw(pipe, [NOUN] * 48, steps=10, seed=20_000 + 100 * seed)
+
+
+def bounds(pipe, seed: int) -> list[dict]:
+    """Rows of the floor, the untouched model, and the ceiling, true pictures."""
+    seen = toybox.photo_scenes(SUBJECT, seed=seed)[0]
+    scenes = subjects.prompt_scenes(SUBJECT, seen)
+    true = toybox.portray(SUBJECT, scenes)
+    floor = examine(pipe, plain_class(pipe, seed), seed)
+    ceiling = {
+        "likeness": subjects.likeness(true, SUBJECT).mean().item(),
+        "marks": subjects.marks_present(true, SUBJECT).float().mean().item(),
+        "prompt": subjects.prompt_scores(true, scenes)["all"],
+    }
+    rows = {"untouched": floor, "true pictures": ceiling}
+    return [dict(way=way, seed=seed, steps=0) | row for way, row in rows.items()]
+
+
+def personalize(
+    seeds: int = 3, ways: tuple = tuple(WAYS), into: str | Path = "dreambooth.json"
+) -> list[dict]:
+    """All rows for the seeds and WAYS; printed and written as they come."""
+    rows, pipe = [], models.load("text-to-image", "tiny").to(session.device)
+    pipe.set_progress_bar_config(disable=True)
+    for seed in range(seeds):
+        rows += bounds(pipe, seed)
+        before = plain_class(pipe, seed)
+        for way in ways:
+            spent, last = 0.0, time.process_time()
+            for state, learner in teach(pipe, seed, way):
+                if state.step not in WAYS[way][2]:
+                    continue
+                spent += time.process_time() - last
+                scores = examine(learner.pipe, before, seed)
+                known = dict(way=way, seed=seed, steps=state.step, seconds=spent)
+                rows.append(known | scores)
+                print({k: _short(v) for k, v in rows[-1].items()}, flush=True)
+                last = time.process_time()
+        Path(into).write_text(json.dumps(rounded(rows), indent=1) + "\n", "utf-8")
+    return rows
+
+
+def _short(value):
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def rounded(rows: list[dict]) -> list[dict]:
+    """Rows with four digits."""
+    return [
+        {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+        for row in rows
+    ]
