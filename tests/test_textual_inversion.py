@@ -57,7 +57,7 @@ def learn(pipe, latents, vectors, texts=TEXTS, num_steps=2, seed=0, **options):
 def ids_of(pipe, text, number):
     """Ids of a text, {} for a new word, as the library would have them."""
     longer = twin(pipe)
-    new_words.teach(longer, "<new>", random_vectors(number))
+    new_words.add_word(longer, "<new>", random_vectors(number))
     said = longer.maybe_convert_prompt(text.replace("{}", "<new>"), longer.tokenizer)
     options = dict(padding="max_length", return_tensors="pt")
     return longer.tokenizer(said, **options).input_ids
@@ -66,7 +66,7 @@ def ids_of(pipe, text, number):
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_the_words_are_those_of_the_library_once_it_was_taught(pipe, number):
     longer, vectors = twin(pipe), random_vectors(number)
-    new_words.teach(longer, "<new>", vectors)
+    new_words.add_word(longer, "<new>", vectors)
     wanted = longer.encode_prompt("a red <new> at the top", "cpu", 1, False)[0]
     ids = ids_of(pipe, "a red {} at the top", number)
     with torch.no_grad():
@@ -106,7 +106,7 @@ def test_learning_leaves_every_number_of_the_pipeline_to_the_bit(pipe, latents):
 
 def test_teaching_adds_rows_and_leaves_the_old_ones_to_the_bit(pipe):
     longer, vectors = twin(pipe), random_vectors(3)
-    new_words.teach(longer, "<new>", vectors)
+    new_words.add_word(longer, "<new>", vectors)
     old = pipe.text_encoder.get_input_embeddings().weight
     new = longer.text_encoder.get_input_embeddings().weight
     assert torch.equal(new[: len(old)], old) and torch.equal(new[len(old) :], vectors)
@@ -119,7 +119,7 @@ def test_the_vector_gets_the_gradient_that_its_row_of_the_table_would_get(
     pipe, latents
 ):
     longer, vector = twin(pipe), ti.initial_vectors(pipe, "cat")
-    new_words.teach(longer, "<new>", vector)
+    new_words.add_word(longer, "<new>", vector)
     noise, t = torch.randn_like(latents), torch.tensor([300, 600])
     ids = ids_of(pipe, "a {}", 1).expand(2, -1)
     own = vector.clone().requires_grad_()
@@ -197,7 +197,7 @@ def test_plain_diffusers_in_a_fresh_process_loads_the_file(pipe, number, tmp_pat
     vectors = random_vectors(number)
     file = new_words.save_word(tmp_path, "<new>", vectors)
     longer = twin(pipe)
-    new_words.teach(longer, "<new>", vectors)
+    new_words.add_word(longer, "<new>", vectors)
     code = (
         "import sys, torch\n"
         "from diffusers import StableDiffusionPipeline\n"
@@ -223,7 +223,7 @@ def test_files_of_the_fields_script_are_read(pipe, shape, tmp_path):
     token, vectors = new_words.load_word(tmp_path)
     assert token == "<cat-toy>" and torch.equal(vectors, rows.view(-1, 128))
     ours, theirs = twin(pipe), twin(pipe)
-    new_words.teach(ours, token, vectors)
+    new_words.add_word(ours, token, vectors)
     theirs.load_textual_inversion(str(tmp_path))
     a, b = (x.encode_prompt("a <cat-toy>", "cpu", 1, False)[0] for x in (ours, theirs))
     assert torch.equal(a, b) and len(ours.tokenizer) == len(theirs.tokenizer)
@@ -231,7 +231,7 @@ def test_files_of_the_fields_script_are_read(pipe, shape, tmp_path):
 
 def test_a_folder_with_more_words_can_be_saved_and_loaded(pipe, tmp_path):
     longer = twin(pipe)
-    new_words.teach(longer, "<new>", random_vectors(2))
+    new_words.add_word(longer, "<new>", random_vectors(2))
     longer.save_pretrained(tmp_path)
     back = StableDiffusionPipeline.from_pretrained(tmp_path)
     a, b = (x.encode_prompt("a <new>", "cpu", 1, False)[0] for x in (longer, back))
@@ -246,7 +246,7 @@ def test_it_learns_with_another_width_number_of_tokens_and_scheduler(tiny_sd15):
     latents = torch.randn(2, 4, side, side)
     end = learn(pipe, latents, start)[-1]
     assert end.vectors.shape == start.shape and (end.vectors != start).any()
-    new_words.teach(pipe, "<new>", end.vectors)
+    new_words.add_word(pipe, "<new>", end.vectors)
     assert pipe("a <new>", num_inference_steps=2, output_type="np").images.size
 
 
@@ -333,15 +333,15 @@ def test_half_precision_is_refused(latents):
 )
 def test_what_is_no_new_word_is_refused(pipe, token, message):
     with pytest.raises(ValueError, match=message):
-        new_words.teach(twin(pipe), token, random_vectors(1))
+        new_words.add_word(twin(pipe), token, random_vectors(1))
 
 
 def test_a_word_is_taught_once(pipe):
     longer = twin(pipe)
-    new_words.teach(longer, "<new>", random_vectors(2))
+    new_words.add_word(longer, "<new>", random_vectors(2))
     for token in ("<new>", "<new>_1"):
         with pytest.raises(ValueError, match="is already a word"):
-            new_words.teach(longer, token, random_vectors(1))
+            new_words.add_word(longer, token, random_vectors(1))
 
 
 @pytest.mark.parametrize("word", ["elephant", "red cat", "", None])

@@ -99,41 +99,7 @@ def _denoise_cases() -> list[tuple]:
     return cases
 
 
-# 20.3: no longer than a word
-
-
-def _shorten(vectors, longest):
-    return vectors * (longest / vectors.norm(dim=1, keepdim=True)).clamp(max=1)
-
-
-def _all_as_long(vectors, longest):
-    return vectors * (longest / vectors.norm(dim=1, keepdim=True))
-
-
-def _one_length(vectors, longest):
-    return vectors * (longest / vectors.norm()).clamp(max=1)
-
-
-def _each_number(vectors, longest):
-    return vectors.clamp(-longest, longest)
-
-
-def _down_the_columns(vectors, longest):
-    return vectors * (longest / vectors.norm(dim=0, keepdim=True)).clamp(max=1)
-
-
-def _longer_only(vectors, longest):
-    return vectors * (longest / vectors.norm(dim=1, keepdim=True)).clamp(min=1)
-
-
-def _shorten_cases() -> list[tuple]:
-    generator = torch.Generator().manual_seed(22)
-    vectors = torch.randn(4, 6, generator=generator)
-    vectors[1] *= 0.1
-    return [(vectors, 0.5), (vectors * 5, 1.5), (vectors[:2] * 0.2, 0.4)]
-
-
-# 20.4: the words nearby
+# 20.3: the words nearby
 
 
 def _nearness(vector, table):
@@ -165,6 +131,40 @@ def _nearness_cases() -> list[tuple]:
     table = torch.randn(7, 5, generator=generator)
     table *= torch.linspace(0.1, 3, 7)[:, None]
     return [(2 * table[k] + 0.1, table) for k in (0, 4)]
+
+
+# 20.4: no longer than a word
+
+
+def _shorten(vectors, longest):
+    return vectors * (longest / vectors.norm(dim=1, keepdim=True)).clamp(max=1)
+
+
+def _all_as_long(vectors, longest):
+    return vectors * (longest / vectors.norm(dim=1, keepdim=True))
+
+
+def _one_length(vectors, longest):
+    return vectors * (longest / vectors.norm()).clamp(max=1)
+
+
+def _each_number(vectors, longest):
+    return vectors.clamp(-longest, longest)
+
+
+def _down_the_columns(vectors, longest):
+    return vectors * (longest / vectors.norm(dim=0, keepdim=True)).clamp(max=1)
+
+
+def _longer_only(vectors, longest):
+    return vectors * (longest / vectors.norm(dim=1, keepdim=True)).clamp(min=1)
+
+
+def _shorten_cases() -> list[tuple]:
+    generator = torch.Generator().manual_seed(22)
+    vectors = torch.randn(4, 6, generator=generator)
+    vectors[1] *= 0.1
+    return [(vectors, 0.5), (vectors * 5, 1.5), (vectors[:2] * 0.2, 0.4)]
 
 
 EXERCISES = {
@@ -209,6 +209,24 @@ EXERCISES = {
         praise="The loss of lesson 06. Only what may learn has changed.",
     ),
     "20.3": Exercise(
+        reference=_nearness,
+        cases=_nearness_cases,
+        mistakes={
+            "That is the dot product: long words win, whatever they mean. Divide by "
+            "both lengths.": _dot,
+            "The rows of the table keep their lengths, so long words win. Normalise "
+            "them, too.": _half_cosine,
+            "The vector keeps its length, so this is no cosine: the vector itself "
+            "would not get 1.": _other_half,
+            "That is a distance, and it is smallest for the nearest. Take the cosine."
+            "": _distance,
+            "You normalise the columns; a word is a row: dim=1.": _columns,
+        },
+        hint="F.normalize(table, dim=1) has rows of length 1; F.normalize(vector, "
+        "dim=0) too. Their product is the cosine.",
+        praise="1 for the same direction, 0 for words that have nothing in common.",
+    ),
+    "20.4": Exercise(
         reference=_shorten,
         cases=_shorten_cases,
         mistakes={
@@ -226,23 +244,5 @@ EXERCISES = {
         hint="One factor a row: longest / vectors.norm(dim=1, keepdim=True), at most "
         "1. Multiply.",
         praise="The direction stays, and the direction is the meaning.",
-    ),
-    "20.4": Exercise(
-        reference=_nearness,
-        cases=_nearness_cases,
-        mistakes={
-            "That is the dot product: long words win, whatever they mean. Divide by "
-            "both lengths.": _dot,
-            "The rows of the table keep their lengths, so long words win. Normalise "
-            "them, too.": _half_cosine,
-            "The vector keeps its length, so this is no cosine: the vector itself "
-            "would not get 1.": _other_half,
-            "That is a distance, and it is smallest for the nearest. Take the cosine."
-            "": _distance,
-            "You normalise the columns; a word is a row: dim=1.": _columns,
-        },
-        hint="F.normalize(table, dim=1) has rows of length 1; F.normalize(vector, "
-        "dim=0) too. Their product is the cosine.",
-        praise="1 for the same direction, 0 for words that have nothing in common.",
     ),
 }

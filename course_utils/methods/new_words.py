@@ -23,7 +23,7 @@ def token_names(token: str, number: int = 1) -> list[str]:
     return [token, *(f"{token}_{k}" for k in range(1, number))]
 
 
-def teach(pipe, token: str, vectors: Tensor) -> None:
+def add_word(pipe, token: str, vectors: Tensor) -> None:
     """Give a pipeline the new word: tokens for its tokenizer, rows for its encoder.
 
     What `pipe.load_textual_inversion` does with a file of `save_word`; prompts then

@@ -15,7 +15,7 @@ eq. 2):
     vectors = initial_vectors(pipe, "bunny")
     for state in learn_word(pipe, latents, texts, vectors):
         ...
-    new_words.teach(pipe, "<mine>", state.vectors)  # from now on prompts may say it
+    new_words.add_word(pipe, "<mine>", state.vectors)  # from now on prompts may say it
 """
 
 import copy
