@@ -57,14 +57,14 @@ def _content(file: Path) -> bytes:
 def put_together(folder: Path, base: Path, into: Path) -> None:
     """Write the whole model: the inverse of keep_difference, but for rounding.
 
-    Of the base it takes only what the pipeline is made of, as its index says.
+    Of a base that is a pipeline it takes only what the index says that it is made of.
     """
-    index = next(f for f in (folder / INDEX, base / INDEX) if f.is_file())
-    parts = {INDEX, *json.loads(index.read_text(encoding="utf-8"))}
+    indices = [f for f in (folder / INDEX, base / INDEX) if f.is_file()]
+    said = [json.loads(f.read_text(encoding="utf-8")) for f in indices[:1]]
     for place in (base, folder):
         for file in sorted(f for f in place.rglob("*") if f.is_file()):
             name = file.relative_to(place)
-            if place == base and name.parts[0] not in parts:
+            if place == base and said and name.parts[0] not in {INDEX, *said[0]}:
                 continue
             ours, theirs = into / name, base / name
             ours.parent.mkdir(parents=True, exist_ok=True)
