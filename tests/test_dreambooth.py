@@ -38,7 +38,7 @@ def learned(pipe):
     """A LoRA of rank 4 after a few steps."""
     learner = dreambooth.Learner(pipe, rank=4)
     prior = toybox.portray(MINE, toybox.photo_scenes(MINE, 4)[1])
-    for _ in dreambooth.learn(learner, PHOTOS, *NAMES, prior, steps=3, batch=2):
+    for _ in dreambooth.dreambooth(learner, PHOTOS, *NAMES, prior, steps=3, batch=2):
         pass
     return learner
 
@@ -72,7 +72,7 @@ def test_the_pipeline_that_is_given_stays_as_it_was(pipe, learned):
     assert not hasattr(pipe.unet, "peft_config")
     learner = dreambooth.Learner(pipe)
     before = [p.clone() for p in pipe.unet.parameters()]
-    for _ in dreambooth.learn(learner, PHOTOS, *NAMES, steps=2, batch=2):
+    for _ in dreambooth.dreambooth(learner, PHOTOS, *NAMES, steps=2, batch=2):
         pass
     assert all(map(torch.equal, before, pipe.unet.parameters()))
     for name in ("unet", "text_encoder"):
@@ -82,12 +82,15 @@ def test_the_pipeline_that_is_given_stays_as_it_was(pipe, learned):
 
 
 def test_a_training_repeats_to_the_bit(pipe):
-    losses = [
-        [s.loss for s in dreambooth.learn(dreambooth.Learner(pipe, 2), PHOTOS, *NAMES,
-                                          steps=2, batch=2, seed=5)]
-        for _ in range(2)
-    ]  # fmt: skip
-    assert losses[0] == losses[1] and losses[0][0] != losses[0][1]
+    def losses():
+        learner = dreambooth.Learner(pipe, 2)
+        options = dict(steps=2, batch=2, seed=5)
+        return [
+            s.loss for s in dreambooth.dreambooth(learner, PHOTOS, *NAMES, **options)
+        ]
+
+    first = losses()
+    assert first == losses() and first[0] != first[1]
 
 
 def test_a_fresh_lora_changes_nothing(pipe):
@@ -213,7 +216,7 @@ def test_a_folder_that_predicts_noise_learns_as_well(pipe, tmp_path):
         local.scheduler.config, prediction_type="epsilon"
     )
     learner = dreambooth.Learner(local, 2)
-    found = [s.loss for s in dreambooth.learn(learner, PHOTOS, *NAMES, steps=2)]
+    found = [s.loss for s in dreambooth.dreambooth(learner, PHOTOS, *NAMES, steps=2)]
     assert all(0 < loss < 100 for loss in found)
 
 
@@ -234,7 +237,7 @@ def test_a_folder_that_predicts_noise_learns_as_well(pipe, tmp_path):
 def test_what_cannot_teach_is_refused_with_a_cure(pipe, changes, words):
     asked = dict(photos=PHOTOS, prompt=NAMES[0], class_prompt=NAMES[1]) | changes
     with pytest.raises(ValueError) as error:
-        next(dreambooth.learn(dreambooth.Learner(pipe, 2), **asked))
+        next(dreambooth.dreambooth(dreambooth.Learner(pipe, 2), **asked))
     assert words in str(error.value)
 
 

@@ -38,14 +38,14 @@ WAYS = {
 }
 
 
-def teach(pipe, seed: int, way: str) -> Iterator[tuple[State, dreambooth.Learner]]:
+def taught(pipe, seed: int, way: str) -> Iterator[tuple[State, dreambooth.Learner]]:
     """Train in one of the WAYS, yielding the state and the learner at each step."""
     rank, with_prior, marks = WAYS[way]
     photos = toybox.portray(SUBJECT, toybox.photo_scenes(SUBJECT, seed=seed)[0])
     prior = prior_of(pipe, seed) if with_prior else None
     learner = dreambooth.Learner(pipe, rank)
     options = dict(steps=max(marks), seed=seed)
-    for state in dreambooth.learn(learner, photos, TOKEN, NOUN, prior, **options):
+    for state in dreambooth.dreambooth(learner, photos, TOKEN, NOUN, prior, **options):
         yield state, learner
 
 
@@ -55,7 +55,7 @@ def prior_of(pipe, seed: int) -> Tensor:
     return pipelines.draw(pipe, [NOUN] * 64, steps=10, guidance=1.0, seed=seed)
 
 
-def examine(pipe, before: Tensor, seed: int) -> dict[str, float]:
+def row_of_pipe(pipe, before: Tensor, seed: int) -> dict[str, float]:
     """The scores of a pipeline; `before` are its base's pictures of the class."""
     seen = toybox.photo_scenes(SUBJECT, seed=seed)[0]
     scenes = subjects.prompt_scenes(SUBJECT, seen)
@@ -83,7 +83,7 @@ def bounds(pipe, seed: int) -> list[dict]:
     seen = toybox.photo_scenes(SUBJECT, seed=seed)[0]
     scenes = subjects.prompt_scenes(SUBJECT, seen)
     true = toybox.portray(SUBJECT, scenes)
-    floor = examine(pipe, plain_class(pipe, seed), seed)
+    floor = row_of_pipe(pipe, plain_class(pipe, seed), seed)
     ceiling = {
         "likeness": subjects.likeness(true, SUBJECT).mean().item(),
         "marks": subjects.marks_present(true, SUBJECT).float().mean().item(),
@@ -106,7 +106,7 @@ def personalize(
             for row in _course(pipe, way, seed):
                 rows.append(row)
                 print({k: _short(v) for k, v in row.items()}, flush=True)
-            Path(into).write_text(json.dumps(rounded(rows), indent=1) + "\n", "utf-8")
+            Path(into).write_text(json.dumps(_rounded(rows), indent=1) + "\n", "utf-8")
     return rows
 
 
@@ -114,11 +114,11 @@ def _course(pipe, way: str, seed: int) -> Iterator[dict]:
     """The rows of one training; its seconds are those of the processor."""
     before = plain_class(pipe, seed)
     spent, last = 0.0, time.process_time()
-    for state, learner in teach(pipe, seed, way):
+    for state, learner in taught(pipe, seed, way):
         if state.step in WAYS[way][2]:
             spent += time.process_time() - last
             known = dict(way=way, seed=seed, steps=state.step, seconds=spent)
-            yield known | examine(learner.pipe, before, seed)
+            yield known | row_of_pipe(learner.pipe, before, seed)
             last = time.process_time()
 
 
@@ -126,7 +126,7 @@ def _short(value):
     return round(value, 3) if isinstance(value, float) else value
 
 
-def rounded(rows: list[dict]) -> list[dict]:
+def _rounded(rows: list[dict]) -> list[dict]:
     """Rows with four digits."""
     return [
         {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
@@ -134,16 +134,15 @@ def rounded(rows: list[dict]) -> list[dict]:
     ]
 
 
-def as_markdown(rows: list[dict]) -> str:
-    """Means over the seeds at the last step of each way, as a table for a card."""
+def last_rows(rows: list[dict]) -> list[list[str]]:
+    """Each way at its last step, means over the seeds: a table of texts."""
     keys = ("likeness", "marks", "prompt", "drift", "seconds")
-    lines = [f"| way | {' | '.join(keys)} |", "| --- |" + " ---: |" * len(keys)]
+    table = [["way", *keys]]
     for way in dict.fromkeys(row["way"] for row in rows):
         found = [row for row in rows if row["way"] == way]
         last = [row for row in found if row["steps"] == max(r["steps"] for r in found)]
-        cells = [_mean(last, key) for key in keys]
-        lines.append(f"| {way} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        table.append([way, *(_mean(last, key) for key in keys)])
+    return table
 
 
 def _mean(rows: list[dict], key: str) -> str:

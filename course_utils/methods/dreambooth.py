@@ -127,7 +127,7 @@ def weighted_loss(
     return (weight * (answer - wanted).square().mean((1, 2, 3))).mean()
 
 
-def learn(
+def dreambooth(
     learner: Learner,
     photos: Tensor,
     prompt: str,

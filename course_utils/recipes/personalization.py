@@ -8,11 +8,8 @@ import json
 import shutil
 from pathlib import Path
 
-from course_utils.measure.personalization import (
-    CLASS_PICTURES,
-    as_markdown,
-    personalize,
-)
+from course_utils.measure.editing import as_markdown
+from course_utils.measure.personalization import CLASS_PICTURES, last_rows, personalize
 from course_utils.recipes.recipe import Made
 
 CARD = """# personalization
@@ -39,7 +36,7 @@ def personalization(*, steps: int | None = None, seed: int = 0) -> Made:
 
     def save(rows: Path, folder: Path) -> dict:
         shutil.copy(rows, folder / "dreambooth.json")
-        return {"table": as_markdown(json.loads(rows.read_text("utf-8")))}
+        return {"table": as_markdown(last_rows(json.loads(rows.read_text("utf-8"))))}
 
     facts = dict(seeds=seeds, pictures=CLASS_PICTURES)
     return Made(make=make, save=save, card=CARD, facts=facts, choices=dict(seeds=seeds))
