@@ -96,17 +96,26 @@ def bounds(pipe, seed: int) -> list[dict]:
 def personalize(
     seeds: int = 3, ways: tuple = tuple(WAYS), into: str | Path = "dreambooth.json"
 ) -> list[dict]:
-    """All rows for the seeds and WAYS; printed and written as they come."""
-    rows, pipe = [], models.load("text-to-image", "tiny").to(session.device)
+    """All rows for the seeds and WAYS; printed and written as they come.
+
+    What `into` has already is not measured again: a run that was stopped goes on.
+    """
+    into = Path(into)
+    pipe = models.load("text-to-image", "tiny").to(session.device)
     pipe.set_progress_bar_config(disable=True)
+    rows = json.loads(into.read_text("utf-8")) if into.is_file() else []
+    known = {(row["way"], row["seed"]) for row in rows}
     for seed in range(seeds):
-        rows += bounds(pipe, seed)
+        if ("untouched", seed) not in known:
+            rows += bounds(pipe, seed)
     for way in ways:
         for seed in range(seeds):
+            if (way, seed) in known:
+                continue
             for row in _course(pipe, way, seed):
                 rows.append(row)
                 print({k: _short(v) for k, v in row.items()}, flush=True)
-            Path(into).write_text(json.dumps(_rounded(rows), indent=1) + "\n", "utf-8")
+            into.write_text(json.dumps(_rounded(rows), indent=1) + "\n", "utf-8")
     return rows
 
 
