@@ -137,7 +137,7 @@ def test_the_vector_gets_the_gradient_that_its_row_of_the_table_would_get(
 
 def test_the_word_of_some_red_cats_comes_to_mean_their_colour(pipe, latents):
     start = ti.initial_vectors(pipe, "cat")
-    end = learn(pipe, latents, start, num_steps=25, batch=8)[-1].vectors
+    end = learn(pipe, latents, start, [["a {}"]] * 2, num_steps=25, batch=8)[-1].vectors
     before, after = (
         new_words.nearest_words(pipe, vectors, 1000)[0]["red"]
         for vectors in (start, end)
