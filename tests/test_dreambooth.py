@@ -103,7 +103,7 @@ def test_a_lora_layer_is_w_plus_b_times_a(learned):
     assert a.shape == (4, 128) and b.shape == (128, 4) and b.abs().sum() > 0
     x = torch.randn(5, 128)
     by_hand = x @ (layer.base_layer.weight + b @ a).T
-    torch.testing.assert_close(layer(x), by_hand, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(layer(x), by_hand, atol=1e-4, rtol=1e-5)
 
 
 def test_only_the_lora_has_changed(pipe, learned):
@@ -135,7 +135,7 @@ def test_fused_layers_answer_as_the_others(learned, file):
     with torch.no_grad():
         apart = loaded.unet(*rows).sample
         loaded.fuse_lora()
-        torch.testing.assert_close(loaded.unet(*rows).sample, apart, atol=1e-5, rtol=0)
+        torch.testing.assert_close(loaded.unet(*rows).sample, apart, atol=1e-4, rtol=0)
 
 
 PLAIN = """
@@ -159,7 +159,7 @@ def test_plain_diffusers_in_a_fresh_process_loads_the_file(learned, file, tmp_pa
     )
     assert done.returncode == 0, done.stderr
     theirs = torch.load(into, weights_only=True) * 2 - 1
-    torch.testing.assert_close(theirs, drawn(learned.pipe), atol=1e-5, rtol=0)
+    torch.testing.assert_close(theirs, drawn(learned.pipe), atol=1e-4, rtol=0)
 
 
 def attention_lora(pipe):

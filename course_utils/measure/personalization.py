@@ -38,7 +38,7 @@ WAYS = {
 }
 
 
-def taught(pipe, seed: int, way: str) -> Iterator[tuple[State, dreambooth.Learner]]:
+def _taught(pipe, seed: int, way: str) -> Iterator[tuple[State, dreambooth.Learner]]:
     """Train in one of the WAYS, yielding the state and the learner at each step."""
     rank, with_prior, marks = WAYS[way]
     photos = toybox.portray(SUBJECT, toybox.photo_scenes(SUBJECT, seed=seed)[0])
@@ -123,7 +123,7 @@ def _course(pipe, way: str, seed: int) -> Iterator[dict]:
     """The rows of one training; its seconds are those of the processor."""
     before = plain_class(pipe, seed)
     spent, last = 0.0, time.process_time()
-    for state, learner in taught(pipe, seed, way):
+    for state, learner in _taught(pipe, seed, way):
         if state.step in WAYS[way][2]:
             spent += time.process_time() - last
             known = dict(way=way, seed=seed, steps=state.step, seconds=spent)
