@@ -214,7 +214,7 @@ NOISE, T = asked(2)
             lambda: imagic.denoising_loss(
                 Simple(), TWO[:1], WORDS, NOISE, T, LINEAR, "x0"
             ),
-            'predicts must be "noise" or "v"',
+            'predicts must be "noise", "x0" or "v"',
         ),
         (
             lambda: imagic.denoising_loss(

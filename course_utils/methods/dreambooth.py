@@ -123,7 +123,7 @@ def weighted_loss(
     paper's loss, the mean of the one plus prior_weight times the mean of the other.
     """
     answer = learner(diffusion.add_noise(x0, noise, t, schedule), t, tokens)
-    wanted = diffusion.velocity(x0, noise, t, schedule) if predicts == "v" else noise
+    wanted = diffusion.target(x0, noise, t, schedule, predicts)
     return (weight * (answer - wanted).square().mean((1, 2, 3))).mean()
 
 

@@ -39,7 +39,7 @@ def denoising_loss(
 ) -> Tensor:
     """How badly a network knows one picture under some words: the mean square error.
 
-    unet       a UNet of diffusers, which predicts the "noise" or "v"
+    unet       a UNet of diffusers, which predicts the "noise", "x0" or "v"
     x0, words  one picture (1, C, h, w) and one embedding (1, tokens, D)
     noise, t   (B, C, h, w) and (B,): the picture is asked for B times
     """
@@ -50,11 +50,8 @@ def denoising_loss(
     x_t = diffusion.add_noise(x, noise, t, schedule)
     told = words.expand(len(x), -1, -1)
     answer = unet(x_t.to(unet.dtype), t, told.to(unet.dtype)).sample.float()
-    if predicts == "v":
-        return (answer - diffusion.velocity(x, noise, t, schedule)).square().mean()
-    if predicts == "noise":
-        return (answer - noise).square().mean()
-    raise ValueError(f'predicts must be "noise" or "v" here, not {predicts!r}')
+    wanted = diffusion.target(x, noise, t, schedule, predicts)
+    return (answer - wanted).square().mean()
 
 
 def picture_loss(

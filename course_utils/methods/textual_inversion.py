@@ -86,9 +86,7 @@ def inversion_loss(
     x_t = diffusion.add_noise(latents, noise, t, schedule)
     words = spoken(pipe.text_encoder, ids, vectors)
     answer = pipe.unet(x_t, t, words).sample
-    if predicts == "v":
-        return F.mse_loss(answer, diffusion.velocity(latents, noise, t, schedule))
-    return F.mse_loss(answer, noise)
+    return F.mse_loss(answer, diffusion.target(latents, noise, t, schedule, predicts))
 
 
 def shorten(vectors: Tensor, longest: float) -> Tensor:

@@ -1,16 +1,12 @@
 """How the pointer learnt: toys drawn as it goes, and the points that are known."""
 
-import functools
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import toybox, training
-from course_utils.models import plain
 from course_utils.oracle.points import SPREAD, Pointer, keypoints
-from course_utils.recipes import artifacts
+from course_utils.recipes.pixel_judge import pixel_judge
 from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.worlds import WHOLE, album, degraded, numpy_rng
 
@@ -36,33 +32,9 @@ generators draw; no generator is trained with it.
 
 def pointer(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """The network that finds the points of toys."""
-    steps = steps or 1200
-
-    def build() -> nn.Module:
-        torch.manual_seed(seed + 4000)
-        return Pointer().to(memory_format=torch.channels_last)  # faster
-
-    def save(model: nn.Module, folder: Path) -> dict:
-        weights = artifacts.half(model.state_dict())
-        net = plain.frozen(Pointer(), weights, {})
-        n = 500 if steps >= 500 else 20
-        scores = distances(net, n) | {"n": n}
-        rounded = {name: round(x, 4) for name, x in scores.items()}
-        artifacts.store(folder, weights, {"held_out_pixels": rounded})
-        return scores | dict(parameters=sum(p.numel() for p in net.parameters()))
-
-    return Recipe(
-        model=build,
-        batch=functools.partial(pictures_and_points, 32, seed),
-        loss=point_loss,
-        save=save,
-        card=CARD,
-        steps=steps,
-        batch_size=32,
-        lr=2e-3,
-        ema=0.995,
-        seed=seed,
-    )
+    learnt = Pointer, pictures_and_points, point_loss, distances, "held_out_pixels"
+    options = dict(card=CARD, steps=steps or 1200, seed=seed, offset=4000)
+    return pixel_judge(*learnt, **options)
 
 
 def pictures_and_points(

@@ -1,16 +1,12 @@
 """How the segmenter learnt: toys drawn as it goes, and the masks that are known."""
 
-import functools
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import measure, toybox, training
-from course_utils.models import plain
 from course_utils.oracle.segmenter import Segmenter, silhouettes
-from course_utils.recipes import artifacts
+from course_utils.recipes.pixel_judge import pixel_judge
 from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.worlds import WHOLE, album, degraded, numpy_rng
 
@@ -35,33 +31,9 @@ toybox. It judges what generators draw; no generator is trained with it.
 
 def segmenter(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """The network that tells toys from ground."""
-    steps = steps or 1500
-
-    def build() -> nn.Module:
-        torch.manual_seed(seed + 3000)
-        return Segmenter().to(memory_format=torch.channels_last)  # faster
-
-    def save(model: nn.Module, folder: Path) -> dict:
-        weights = artifacts.half(model.state_dict())
-        net = plain.frozen(Segmenter(), weights, {})
-        n = 500 if steps >= 500 else 20
-        scores = overlap(net, n) | {"n": n}
-        rounded = {name: round(x, 4) for name, x in scores.items()}
-        artifacts.store(folder, weights, {"held_out_iou": rounded})
-        return scores | dict(parameters=sum(p.numel() for p in net.parameters()))
-
-    return Recipe(
-        model=build,
-        batch=functools.partial(pictures_and_masks, 32, seed),
-        loss=mask_loss,
-        save=save,
-        card=CARD,
-        steps=steps,
-        batch_size=32,
-        lr=2e-3,
-        ema=0.995,
-        seed=seed,
-    )
+    learnt = Segmenter, pictures_and_masks, mask_loss, overlap, "held_out_iou"
+    options = dict(card=CARD, steps=steps or 1500, seed=seed, offset=3000)
+    return pixel_judge(*learnt, **options)
 
 
 def pictures_and_masks(
