@@ -212,7 +212,7 @@ NOISE, T = asked(2)
         (lambda: imagic.interpolate(WORDS, WORDS, float("nan")), "eta must be a fin"),
         (
             lambda: imagic.denoising_loss(
-                Simple(), TWO[:1], WORDS, NOISE, T, LINEAR, "x0"
+                Simple(), TWO[:1], WORDS, NOISE, T, LINEAR, "w"
             ),
             'predicts must be "noise", "x0" or "v"',
         ),
