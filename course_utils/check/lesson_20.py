@@ -243,6 +243,6 @@ EXERCISES = {
         },
         hint="One factor a row: longest / vectors.norm(dim=1, keepdim=True), at most "
         "1. Multiply.",
-        praise="The direction stays, and the direction is the meaning.",
+        praise="The direction stays, and no row outweighs its place.",
     ),
 }

@@ -16,6 +16,7 @@ from torch import Tensor
 from course_utils import oracle, toybox
 from course_utils.images import check_tensor
 from course_utils.measure.attributes import attribute_accuracy
+from course_utils.measure.pairs import iou
 from course_utils.oracle.points import keypoints
 from course_utils.oracle.segmenter import silhouettes, toy_masks
 from course_utils.toybox import Scene
@@ -38,9 +39,9 @@ def said_right(images: Tensor, scenes: Sequence[Scene]) -> dict[str, float]:
 def control_scenes(kind: str, n: int, seed: int = 0) -> list[Scene]:
     """n scenes of the split "test" with one or two toys; for "pose", with one doll."""
     rng = np.random.default_rng([n, seed, 31])
-    choices = [{"toy": ["doll"], "things": 1}] if kind == "pose" else [{"things": 1}]
-    choices += [] if kind == "pose" else [{"things": 2}]
-    return [toybox.sample(rng, "test", **choices[k % len(choices)]) for k in range(n)]
+    if kind == "pose":
+        return [toybox.sample(rng, "test", things=1, toy="doll") for _ in range(n)]
+    return [toybox.sample(rng, "test", things=1 + k % 2) for k in range(n)]
 
 
 def followed(kind: str, images: Tensor, scenes: Sequence[Scene]) -> Tensor:
@@ -79,13 +80,7 @@ def line_f1(found: Tensor, truth: Tensor, within: int = 1) -> Tensor:
 
     The harmonic mean of precision and recall, (B,); 1 where neither has a line.
     """
-    for name, x in (("found", found), ("truth", truth)):
-        check_tensor(x, name)
-        if x.dtype != torch.bool or x.ndim != 3 or x.shape != found.shape:
-            raise ValueError(
-                f"{name} is {x.dtype} of shape {tuple(x.shape)}: pass lines "
-                "(B, H, W) of bool, both of the same shape"
-            )
+    _check_alike(found, truth, "lines", torch.bool)
     precision, recall = (
         _near(a, b, within) for a, b in ((found, truth), (truth, found))
     )
@@ -120,20 +115,22 @@ def segment_iou(found: Tensor, truth: Tensor) -> Tensor:
 
     1 where both are all 0.
     """
+    _check_alike(found, truth, "classes", torch.long)
+    kinds = [k for k in torch.cat([found, truth]).unique() if k]
+    total, count = torch.zeros(len(found)), torch.zeros(len(found))
+    for k in kinds:
+        there = ((found == k) | (truth == k)).flatten(1).any(1)
+        total += iou(found == k, truth == k) * there
+        count += there
+    return torch.where(count > 0, total / count.clamp(min=1), 1.0)
+
+
+def _check_alike(found: Tensor, truth: Tensor, what: str, dtype: torch.dtype) -> None:
+    """Refuse what are not two batches (B, H, W) of one shape and this type."""
     for name, x in (("found", found), ("truth", truth)):
         check_tensor(x, name)
-        if x.dtype != torch.long or x.ndim != 3 or x.shape != found.shape:
+        if x.dtype != dtype or x.ndim != 3 or x.shape != found.shape:
             raise ValueError(
-                f"{name} is {x.dtype} of shape {tuple(x.shape)}: pass classes "
-                "(B, H, W) of long, both of the same shape"
+                f"{name} is {x.dtype} of shape {tuple(x.shape)}: pass {what} "
+                f"(B, H, W) of {dtype}, both of the same shape"
             )
-    scores = []
-    for a, b in zip(found, truth, strict=True):
-        kinds = torch.cat([a, b]).unique()
-        each = [_iou(a == k, b == k) for k in kinds if k]
-        scores.append(sum(each) / len(each) if each else 1.0)
-    return torch.tensor(scores)
-
-
-def _iou(a: Tensor, b: Tensor) -> float:
-    return ((a & b).sum() / (a | b).sum()).item()

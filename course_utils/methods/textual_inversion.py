@@ -92,8 +92,8 @@ def inversion_loss(
 def shorten(vectors: Tensor, longest: float) -> Tensor:
     """Rows (n, D) that are longer than `longest` cut to that length; others as given.
 
-    The encoder adds a word's place to its vector and divides by the length of the sum:
-    what a vector gains in length, its place loses.
+    The encoder adds a word's place to its vector, and its layers read the sum through a
+    LayerNorm: a long vector outweighs its place. The paper does not cut.
     """
     return vectors * (longest / vectors.norm(dim=1, keepdim=True)).clamp(max=1)
 
@@ -153,8 +153,7 @@ def learn_word(
 def _tokenised(tokenizer, texts: Sequence[Sequence[str]], number: int) -> Tensor:
     """Ids (N, M, tokens), with rows beyond the vocabulary for the new word.
 
-    Pictures with fewer texts than others say them more often: M is the smallest number
-    in which each list goes up.
+    M is the length of the longest list; shorter ones begin again up to there.
     """
     longer = copy.deepcopy(tokenizer)
     names = token_names("<the-new-word>", number)

@@ -44,7 +44,7 @@ loads it: `ControlNetModel.from_pretrained(folder)`, for a
 
 | {n} scenes that were never seen | {measure} | what the words say |
 |---|---|---|
-| with it | {with_it} | {said_with} |
+| with it | {with_it} | {said_with_it} |
 | tiny without it | {without} | {said_without} |
 | true renders | {true} | {said_true} |
 
@@ -161,13 +161,12 @@ def control_scores(control: nn.Module, kind: str, n: int) -> dict:
     captions = [caption_of(scene) for scene in scenes]
     pipe, shown = _tiny_with(control), toybox.condition(kind, scenes)
     drawn = {
-        "with": draw_controlled(pipe, captions, shown),
+        "with_it": draw_controlled(pipe, captions, shown),
         "without": draw(models.load("text-to-image", "tiny"), captions),
         "true": toybox.render(scenes),
     }
     found = {}
     for name, images in drawn.items():
-        key = "with_it" if name == "with" else name
-        found[key] = f"{followed(kind, images, scenes).mean().item():.2f}"
+        found[name] = f"{followed(kind, images, scenes).mean().item():.2f}"
         found[f"said_{name}"] = f"{said_right(images, scenes)['all']:.0%}"
     return found

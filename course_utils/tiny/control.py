@@ -14,16 +14,6 @@ from course_utils.tiny.worlds import WHOLE, captions, numpy_rng
 DROPPED = 0.3  # of the captions: what nobody says, the condition must show
 
 
-def conditioned_scenes(
-    kind: str, n: int, rng, split: str = "train", things: int | None = None
-) -> list[toybox.Scene]:
-    """Scenes of which there is a condition of this kind: for a pose, dolls."""
-    choices = {} if things is None else {"things": things}
-    if kind == "pose":
-        choices["toy"] = ["doll"]
-    return WHOLE.scenes(n, rng, split, **choices)
-
-
 def control_batch(
     kind: str,
     encode: Callable[[list], Tensor],
@@ -38,11 +28,12 @@ def control_batch(
     listen  texts -> vectors of words
     """
     weights = step_weights(SCHEDULE)
+    choices = {"toy": ["doll"]} if kind == "pose" else {}  # others have no pose
 
     @functools.lru_cache(maxsize=1)
     def album(number: int) -> tuple[list[toybox.Scene], Tensor]:
         rng = numpy_rng(torch.Generator().manual_seed(number))
-        scenes = conditioned_scenes(kind, pictures, rng)
+        scenes = WHOLE.scenes(pictures, rng, **choices)
         return scenes, encode(scenes)
 
     def batch(generator: torch.Generator, step: int) -> tuple[Tensor, ...]:
