@@ -79,17 +79,21 @@ def plain_class(pipe, seed: int) -> Tensor:
 
 
 def bounds(pipe, seed: int) -> list[dict]:
-    """Rows of the floor, the untouched model, and the ceiling, true pictures."""
+    """Rows of the floors, untouched and by chance, and the ceiling: what the VAE keeps.
+
+    By chance: the prompt scores of pictures that were drawn of other prompts.
+    """
     seen = toybox.photo_scenes(SUBJECT, seed=seed)[0]
     scenes = subjects.prompt_scenes(SUBJECT, seen)
-    true = toybox.portray(SUBJECT, scenes)
+    true = pipelines.round_trip(pipe.vae, toybox.portray(SUBJECT, scenes))
     floor = row_of_pipe(pipe, plain_class(pipe, seed), seed)
+    chance = {"prompt": subjects.prompt_scores(true.roll(4, 0), scenes)["all"]}
     ceiling = {
         "likeness": subjects.likeness(true, SUBJECT).mean().item(),
         "marks": subjects.marks_present(true, SUBJECT).float().mean().item(),
         "prompt": subjects.prompt_scores(true, scenes)["all"],
     }
-    rows = {"untouched": floor, "true pictures": ceiling}
+    rows = {"untouched": floor, "other prompts": chance, "VAE round trip": ceiling}
     return [dict(way=way, seed=seed, steps=0) | row for way, row in rows.items()]
 
 

@@ -27,7 +27,7 @@ from course_utils.schedules import Schedule
 UNET = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out"]
 UNET += ["ff.net.0.proj", "ff.net.2", "conv1", "conv2", "time_emb_proj"]
 TEXT = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
-RATES = {"full": (4e-4, 3e-4), "lora": (5e-3, 1.5e-3)}  # of UNet, of text encoder
+RATES = {"full": (5e-4, 3e-4), "lora": (5e-3, 1.5e-3)}  # of UNet, of text encoder
 BETAS = (0.9, 0.99)  # of AdamW: 0.999 would remember longer than a training lasts
 
 
