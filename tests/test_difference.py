@@ -18,6 +18,7 @@ def folders(tmp_path):
         "unet.weight": torch.randn(6, 4, 3, 3).half(),
         "unet.bias": torch.randn(6).half(),
         "still.weight": torch.randn(5, 5).half(),
+        "conv.weight": torch.randn(8, 8, 1, 1).half(),
     }
     wide = torch.cat([weights["unet.weight"], torch.zeros(6, 2, 3, 3).half()], 1)
     change = 0.02 * torch.randn(6, 6, 3, 3)
@@ -25,6 +26,8 @@ def folders(tmp_path):
         "unet.weight": (wide + change).half(),
         "unet.bias": weights["unet.bias"] + 1,
         "new.weight": torch.ones(2, 2).half(),
+        "large.weight": 0.04 * torch.rand(40, 40).half(),
+        "conv.weight": weights["conv.weight"].view(8, 8) + 0.01,
     }
     for folder, values, config in ((base, weights, 4), (whole, learnt, 6)):
         (folder / "unet").mkdir(parents=True)
@@ -72,6 +75,9 @@ def test_only_what_differs_is_kept(folders):
     files = {f.relative_to(kept).as_posix() for f in kept.rglob("*") if f.is_file()}
     assert files == {"difference.json", "unet/config.json", "unet/model.safetensors"}
     assert read(kept)["unet.weight"].dtype == torch.int8
+    assert read(kept)["large.weight"].dtype == torch.int8  # new, and worth it
+    assert "still.weight" not in read(kept)
+    assert read(kept)["still.weight.same"].numel() == 0
 
 
 def test_of_the_base_only_what_its_index_names_is_taken(folders, tmp_path):

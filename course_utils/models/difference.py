@@ -26,8 +26,9 @@ def keep_difference(whole: Path, base: Path, folder: Path) -> None:
 
     Both are pipelines, or parts of such, as a ControlNet and a pipeline's UNet are.
     Weights of the same name become bytes, rounded to within a 254th of the largest
-    change in their row; where `whole` has more columns, those are new. All other files
-    are taken as they are, if they differ; of a JSON file not where it was loaded from.
+    change in their row; where `whole` has more columns, those are new, and so is all of
+    a weight that `base` lacks. All other files are taken as they are, if they differ;
+    of a JSON file not where it was loaded from.
     """
     for file in sorted(f for f in whole.rglob("*") if f.is_file()):
         name = file.relative_to(whole)
@@ -120,13 +121,17 @@ def _digest(folder: Path) -> str:
 
 
 def _shrunk(whole: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Bytes and scales of the changed weights; small and new ones as they are."""
+    """Bytes and scales of weights that changed or are new; small ones as they are."""
     kept = {}
     for name, x in whole.items():
-        if x.ndim < 2 or name not in base:
+        old = base.get(name)
+        if old is not None and torch.equal(old, x.to(old.dtype)):
+            kept[f"{name}.same"] = torch.zeros(0)
+            continue
+        if x.ndim < 2 or (old is None and x.numel() < 1000):
             kept[name] = x
             continue
-        change = x.float() - _widened(base[name], x.shape).float()
+        change = x.float() - _widened(old, x.shape)
         rows = change.flatten(1)
         scale = rows.abs().amax(1, keepdim=True) / 127
         steps = (rows / scale.clamp(min=1e-20)).round()
@@ -136,20 +141,29 @@ def _shrunk(whole: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tens
 
 
 def _grown(kept: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of _shrunk, in the precision of the base."""
+    """The inverse of _shrunk, in half precision."""
     whole = {}
     for name, x in kept.items():
         if f"{name}.scale" in kept:
             change = (x.float().flatten(1) * kept[f"{name}.scale"]).view(x.shape)
-            old = _widened(base[name], x.shape)
-            whole[name] = (old.float() + change).to(old.dtype)
+            old = _widened(base.get(name), x.shape)
+            whole[name] = (old.float() + change).half()
+        elif name.endswith(".same"):
+            name = name.removesuffix(".same")
+            whole[name] = base[name]
         elif not name.endswith(".scale"):
             whole[name] = x
     return whole
 
 
-def _widened(x: Tensor, shape: torch.Size) -> Tensor:
-    """x with zeros in the columns (dimension 1) that it lacks."""
-    wide = x.new_zeros(shape)
-    wide[:, : x.shape[1]] = x
+def _widened(x: Tensor | None, shape: torch.Size) -> Tensor:
+    """x with zeros in the columns (dimension 1) that it lacks; None lacks all.
+
+    A 1x1 convolution may have become a linear layer: the same numbers.
+    """
+    wide = torch.zeros(shape)
+    if x is not None and x.numel() == wide.numel():
+        return x.float().view(shape)
+    if x is not None:
+        wide[:, : x.shape[1]] = x
     return wide

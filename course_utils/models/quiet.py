@@ -1,4 +1,4 @@
-"""Loading without bars: half a second needs none, and a notebook keeps every one."""
+"""Loading without bars and notices: a notebook keeps every one."""
 
 import contextlib
 from collections.abc import Iterator
@@ -21,3 +21,20 @@ def no_loading_bars() -> Iterator[None]:
     finally:
         for log in shown:
             log.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hide what diffusers' log says inside this block, errors excepted.
+
+    Such as that TextToVideoSDPipeline is deprecated, at each construction: no warning,
+    so that Python's filters do not catch it.
+    """
+    from diffusers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)

@@ -31,6 +31,7 @@ from course_utils.recipes import (
     tiny_instruct,
     tiny_pixel,
     tiny_sd,
+    tiny_video,
 )
 from course_utils.recipes.components import COMPONENTS
 from course_utils.recipes.recipe import Made, Recipe, name_of, produce
@@ -57,6 +58,7 @@ ON_NONE = (
     tiny_controlnets.tiny_controlnet_segmentation,
     tiny_instruct.tiny_instruct,
     tiny_pixel.tiny_pixel,
+    tiny_video.tiny_video,
     sampler_sheets.trilemma,
 )
 RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {

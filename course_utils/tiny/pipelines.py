@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
+from course_utils.models.quiet import quiet
 from course_utils.tiny.text import save_text
 
 
@@ -53,6 +54,17 @@ def instruct_pipeline(unet: nn.Module, encoder: nn.Module, net: nn.Module, token
 
     parts = dict(unet=unet, text_encoder=encoder, tokenizer=tokenizer)
     return _whole(StableDiffusionInstructPix2PixPipeline, vae=net, **parts)
+
+
+def video_pipeline(unet: nn.Module, encoder: nn.Module, net: nn.Module, tokenizer):
+    """An ordinary TextToVideoSDPipeline of the trained parts, as Zeroscope is one."""
+    from diffusers import TextToVideoSDPipeline
+
+    parts = dict(unet=unet, text_encoder=encoder, tokenizer=tokenizer)
+    with quiet():
+        pipe = TextToVideoSDPipeline(vae=net, scheduler=scheduler(), **parts)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 def pixel_pipeline(unet: nn.Module, encoder: nn.Module, tokenizer):

@@ -47,6 +47,17 @@ from course_utils.toybox.edits import (
 )
 from course_utils.toybox.export import export, export_pictures
 from course_utils.toybox.marks import MARKS
+from course_utils.toybox.motion import (
+    DIRECTIONS,
+    MOTIONS,
+    Clip,
+    check_clips,
+    check_motion,
+    describe_clip,
+    film,
+    parse_clip,
+    sample_clip,
+)
 from course_utils.toybox.palette import ALLOWED, COLOURS, GROUNDS
 from course_utils.toybox.parsing import parse
 from course_utils.toybox.random_edits import random_edit
@@ -63,6 +74,15 @@ from course_utils.toybox.subjects import (
 from course_utils.toybox.words import leave_out, say
 
 __all__ = [
+    "sample_clip",
+    "parse_clip",
+    "film",
+    "describe_clip",
+    "check_motion",
+    "check_clips",
+    "MOTIONS",
+    "DIRECTIONS",
+    "Clip",
     "ALLOWED",
     "ATTRIBUTES",
     "COLOURS",
