@@ -91,7 +91,7 @@ def read_frames(videos: Tensor) -> list[list[dict]]:
     for toy, ground in zip(toys, grounds, strict=True):
         k = toy["place"].index("middle") if "middle" in toy["place"] else None
         names = (*LOOK, "size")
-        look = {n: None if k is None else toy.get(n, [None])[k] for n in names}
+        look = {n: toy[n][k] if k is not None and n in toy else None for n in names}
         found.append(look | {"ground": ground["ground"]})
     step = videos.shape[1]
     return [found[k : k + step] for k in range(0, len(found), step)]
