@@ -21,14 +21,17 @@ LISTING = "SHA256SUMS"
 INDEX = "model_index.json"  # names a pipeline's parts, each a folder
 
 
-def keep_difference(whole: Path, base: Path, folder: Path) -> None:
+def keep_difference(
+    whole: Path, base: Path, folder: Path, named: str | None = None
+) -> None:
     """Write into `folder` what `whole` has and `base` has not.
 
     Both are pipelines, or parts of such, as a ControlNet and a pipeline's UNet are.
     Weights of the same name become bytes, rounded to within a 254th of the largest
     change in their row; where `whole` has more columns, those are new, and so is all of
     a weight that `base` lacks. All other files are taken as they are, if they differ;
-    of a JSON file not where it was loaded from.
+    of a JSON file not where it was loaded from. A base that is itself put together
+    must be `named`.
     """
     for file in sorted(f for f in whole.rglob("*") if f.is_file()):
         name = file.relative_to(whole)
@@ -40,8 +43,8 @@ def keep_difference(whole: Path, base: Path, folder: Path) -> None:
             save_file(_shrunk(load_file(file), load_file(theirs)), ours)
         else:
             ours.write_bytes(_content(file))
-    part = "" if (base / "model_index.json").is_file() else f"{base.parent.name}/"
-    mark = json.dumps({"base": f"{part}{base.name}"}) + "\n"
+    part = "" if (base / INDEX).is_file() else f"{base.parent.name}/"
+    mark = json.dumps({"base": named or f"{part}{base.name}"}) + "\n"
     (folder / MARK).write_text(mark, encoding="utf-8", newline="\n")
 
 

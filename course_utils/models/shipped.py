@@ -28,12 +28,17 @@ def path(name: str) -> Path:
         raise ValueError(f'name must be a text, such as "tiny", not {name!r}')
     name = "tiny-sd" if name == "tiny" else name
     session.uses(name)
+    return _whole(name)
+
+
+def _whole(name: str) -> Path:
+    """The folder as diffusers loads it, put together if it is a difference."""
     folder = _verified(name, WEIGHTS)
     if not (folder / difference.MARK).is_file():
         return folder
     base = json.loads((folder / difference.MARK).read_text(encoding="utf-8"))["base"]
     model, _, part = base.partition("/")
-    return _assembled(folder, _verified(model, WEIGHTS) / part)
+    return _assembled(folder, _whole(model) / part)
 
 
 _assembled = functools.cache(difference.assembled)

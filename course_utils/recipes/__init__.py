@@ -29,7 +29,9 @@ from course_utils.recipes import (
     segmenter,
     tiny_controlnets,
     tiny_instruct,
+    tiny_motion,
     tiny_pixel,
+    tiny_pixeldance,
     tiny_sd,
     tiny_video,
 )
@@ -57,7 +59,9 @@ ON_NONE = (
     tiny_controlnets.tiny_controlnet_scribble,
     tiny_controlnets.tiny_controlnet_segmentation,
     tiny_instruct.tiny_instruct,
+    tiny_motion.tiny_motion,
     tiny_pixel.tiny_pixel,
+    tiny_pixeldance.tiny_pixeldance,
     tiny_video.tiny_video,
     sampler_sheets.trilemma,
 )

@@ -1,0 +1,148 @@
+"""PixelDance: a clip that is told how it begins and how it ends (Zeng et al. 2023).
+
+A text-to-video UNet with a second set of inputs, concatenated with the noise
+(arXiv:2311.10982, section 3.2): the latents of the first frame where the first frame
+is, those of the last one where the last is, and zeros between them.
+
+The first frame is to be kept. The last is only a hint, such as a sketch: training
+takes one of the final three frames for it, adds noise, and leaves it out in a quarter
+of the clips; sampling looks at it only while the noise is high.
+
+    paper      code     what it is
+    c^image    hints    both instructions, (B, 4, F, h, w)
+    tau        tau      share of the sampling that looks at the last frame
+    eta        DROPPED  how often training leaves it out
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from course_utils import diffusion
+from course_utils.diffusion import Model, dpm_sample
+from course_utils.images import check_whole
+from course_utils.models.pipelines import check_texts, decode, encode, plan_of
+from course_utils.schedules import Schedule
+
+DROPPED = 0.25
+FINAL = 3  # one of so many final frames is the last frame's instruction
+ROUGH = 0.3  # of the steps: the most noise that it gets
+
+
+def hints_of(first: Tensor, last: Tensor | None, frames: int) -> Tensor:
+    """The second set of inputs, (B, 4, frames, h, w), of latents (B, 4, h, w)."""
+    hints = first.new_zeros(*first.shape[:2], frames, *first.shape[2:])
+    hints[:, :, 0] = first
+    if last is not None:
+        hints[:, :, -1] = last
+    return hints
+
+
+def training_hints(
+    x0: Tensor, schedule: Schedule, generator: torch.Generator, dropped: float = DROPPED
+) -> Tensor:
+    """Hints for clips x0 (B, 4, F, h, w), as training gives them.
+
+    The first frame as it is; of the last ones one at random, with noise of a random
+    step, the earliest ROUGH of them; left out in `dropped` of the clips.
+    """
+    n, frames = len(x0), x0.shape[2]
+    which = frames - 1 - torch.randint(FINAL, (n,), generator=generator)
+    last = x0[torch.arange(n), :, which]
+    t = (torch.rand(n, generator=generator) * ROUGH * schedule.T).long()
+    noise = torch.randn(last.shape, generator=generator)
+    rough = diffusion.add_noise(last, noise, t, schedule)
+    kept = torch.rand(n, generator=generator) >= dropped
+    return hints_of(x0[:, :, 0], rough * kept.view(-1, 1, 1, 1), frames)
+
+
+def hinted(
+    pipe,
+    prompts: Sequence[str],
+    first: Tensor,
+    last: Tensor | None,
+    *,
+    frames: int,
+    guidance: float,
+    tau: float,
+) -> Model:
+    """The network as a model(x_t, t) of clips: guided by words, hinted at by pictures.
+
+    first, last  latents (B, 4, h, w)
+    Both halves of the guidance see the hints; the last frame while t >= (1 - tau) T.
+    """
+    if not 0 <= tau <= 1:
+        raise ValueError(f"tau={tau} must be a share of the sampling, in 0..1")
+    texts = [*prompts, *[""] * len(prompts)]
+    words = pipe.encode_prompt(texts, pipe.device, 1, False)[0]
+    early, late = hints_of(first, last, frames), hints_of(first, None, frames)
+    until = (1 - tau) * plan_of(pipe)[0].T
+
+    def model(x_t: Tensor, t: Tensor) -> Tensor:
+        hints = early if t[0] >= until else late
+        x = torch.cat([x_t, hints.to(x_t)], 1).to(pipe.unet.dtype)
+        both = pipe.unet(torch.cat([x, x]), torch.cat([t, t]), words).sample.to(x_t)
+        told, untold = both.chunk(2)
+        return diffusion.guidance(told, untold, guidance)
+
+    return model
+
+
+@torch.no_grad()
+def draw_between(
+    pipe,
+    prompts: Sequence[str],
+    first: Tensor,
+    last: Tensor | None = None,
+    *,
+    frames: int = 8,
+    steps: int = 10,
+    guidance: float = 2.0,
+    tau: float = 0.6,
+    seed: int = 0,
+) -> Tensor:
+    """Clips (B, frames, 3, H, W) in [-1, 1] that begin with `first`, end like `last`.
+
+    pipe         a TextToVideoSDPipeline whose UNet has twice as many inputs
+    first, last  pictures (B, 3, H, W) in [-1, 1]; without a last one the clip goes
+                 where the words say
+    The noise of clip k depends on seed and k alone.
+    """
+    check_texts(prompts, "prompts")
+    check_whole(frames, "frames", 2)
+    for name, images in (("first", first), ("last", last)):
+        if images is not None and len(images) != len(prompts):
+            raise ValueError(
+                f"{name} holds {len(images)} pictures for {len(prompts)} prompts: "
+                "pass one for each"
+            )
+    latents = [None if x is None else encode(pipe.vae, x) for x in (first, last)]
+    shape = (*latents[0].shape[1:2], frames, *latents[0].shape[2:])
+    rows = [torch.Generator().manual_seed(seed + k) for k in range(len(prompts))]
+    noise = torch.stack([torch.randn(shape, generator=row) for row in rows])
+    plan, predicts = plan_of(pipe)
+    options = dict(frames=frames, guidance=guidance, tau=tau)
+    model = hinted(pipe, prompts, *latents, **options)
+    found = dpm_sample(
+        model, noise.to(latents[0]), plan, num_steps=steps, predicts=predicts
+    )
+    images = decode(pipe.vae, found.transpose(1, 2).flatten(0, 1)).cpu()
+    return images.unflatten(0, (len(prompts), frames))
+
+
+def draw_long(
+    pipe, prompts: Sequence[str], first: Tensor, parts: int = 3, **options
+) -> Tensor:
+    """Longer clips: `parts` of them, each beginning with the frame that ended the last.
+
+    That frame is shown once, so they have parts * (frames - 1) + 1 frames. options as
+    in draw_between.
+    """
+    check_whole(parts, "parts", 1)
+    seed, clips = options.pop("seed", 0), []
+    for k in range(parts):
+        clip = draw_between(pipe, prompts, first, seed=seed + 1000 * k, **options)
+        clips.append(clip[:, 1:] if k else clip)
+        first = clip[:, -1]
+    return torch.cat(clips, 1)
