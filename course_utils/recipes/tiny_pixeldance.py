@@ -102,7 +102,7 @@ def tiny_pixeldance(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return scores
 
     def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-        some = clips_to_ask(32 if steps >= 500 else 4)
+        some = clips_to_ask(16 if steps >= 500 else 4)
         true, whole = toybox.film(some, FRAMES), ready(model)
         asked = [clip.caption for clip in some]
         drawn = draw_between(whole, asked, true[:, 0], true[:, -1])

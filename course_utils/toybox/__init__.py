@@ -11,7 +11,7 @@ be), words and parsing (captions), scene (what there is), sampling (random scene
 edits and random_edits (instructions), compare (is it what was asked for?), sdf, shapes,
 grounds and draw (pictures), annotations and skeleton (masks, edges, points and all else
 that is known of them), conditions (what a ControlNet is shown), marks and subjects
-(toys that no scene shows), export (folders of pictures).
+(toys that no scene shows), motion and dance (clips), export (folders of pictures).
 """
 
 from course_utils.toybox.annotations import (
@@ -36,6 +36,13 @@ from course_utils.toybox.conditions import (
     coloured,
     condition,
     uncoloured,
+)
+from course_utils.toybox.dance import (
+    DANCES,
+    dance,
+    perform,
+    random_dance,
+    sample_dancer,
 )
 from course_utils.toybox.draw import render
 from course_utils.toybox.edits import (
@@ -74,6 +81,11 @@ from course_utils.toybox.subjects import (
 from course_utils.toybox.words import leave_out, say
 
 __all__ = [
+    "sample_dancer",
+    "random_dance",
+    "perform",
+    "dance",
+    "DANCES",
     "sample_clip",
     "parse_clip",
     "film",

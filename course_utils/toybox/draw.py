@@ -68,17 +68,19 @@ def _paint(things, dx: Tensor, dy: Tensor, half: Tensor, size: int):
     colour = dx.new_tensor([COLOURS[t.colour] for t in things])  # (N, 3)
     mood = dx.new_tensor([{"sad": -1.0}.get(t.mood, 1.0) for t in things])
     pose = dx.new_tensor([t.pose for t in things])
+    legs = dx.new_tensor([t.legs or (math.nan, math.nan) for t in things])
     distance = torch.empty_like(marks)
     paint = marks[:, None].repeat(1, 4, 1, 1)
     for toy in dict.fromkeys(t.toy for t in things):
         some = [k for k, t in enumerate(things) if t.toy == toy]
         s = slice(some[0], some[-1] + 1)  # they lie side by side
-        look = {"mood": mood[s, None, None], "pose": pose[s]}
+        look = {"mood": mood[s, None, None], "pose": pose[s], "legs": legs[s]}
         body, *layers = TOYS[toy](dx[s] / half[s], dy[s] / half[s], look)
         mark = marks[s] * cover((body + rims[s, None, None]) * half[s], size)
         dotted = [k for k in some if patterns[k] == "dotted"]
         if dotted:
             look = {"mood": mood[dotted, None, None], "pose": pose[dotted]}
+            look["legs"] = legs[dotted]
             whole = _whole_dots(toy, look, dx[dotted], dy[dotted], half[dotted])
             mark[[k - some[0] for k in dotted]] *= whole
         cream = dx.new_tensor(CREAM).view(1, 3, 1, 1)

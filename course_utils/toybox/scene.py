@@ -33,7 +33,8 @@ class Thing:
 
     `shift` keeps the toy's centre in the picture; `scale` is above 0 and at most 2;
     `pose` is how far a doll raises its left and right arm, from -90, down, over 0,
-    sideways, to 90, up. Anything else is a ValueError.
+    sideways, to 90, up; `legs` gives it legs to dance with, each raised sideways by 0
+    to 90. Anything else is a ValueError.
     """
 
     toy: str
@@ -46,6 +47,7 @@ class Thing:
     scale: float = 1.0
     turn: float = 0.0
     pose: tuple[float, float] = (0.0, 0.0)
+    legs: tuple[float, float] | None = None
 
     def __post_init__(self):
         """Refuse unknown attributes and impossible numbers; give faces a mood."""
@@ -59,15 +61,23 @@ class Thing:
 
     def _check_numbers(self) -> None:
         """Refuse what no picture can show."""
-        for name in ("shift", "pose"):
+        for name in ("shift", "pose", "legs"):
             pair = getattr(self, name)
+            if name == "legs" and pair is None:
+                continue
             if not isinstance(pair, tuple | list) or len(pair) != 2:
                 raise ValueError(f"{name}={pair!r} must be two numbers")
-        for number in (self.scale, self.turn, *self.shift, *self.pose):
+        legs = self.legs or (0.0, 0.0)
+        for number in (self.scale, self.turn, *self.shift, *self.pose, *legs):
             if not isinstance(number, float | int) or not math.isfinite(number):
                 raise ValueError(
-                    f"{number!r}: scale, turn, shift and pose must be finite numbers"
+                    f"{number!r}: scale, turn, shift, pose and legs must be finite "
+                    "numbers"
                 )
+        if self.legs and (self.toy != "doll" or not 0 <= min(legs) <= max(legs) <= 90):
+            raise ValueError(
+                f"legs={self.legs} are for dolls, and lie in 0..90 degrees"
+            )
         if not 0 < self.scale <= 2:
             raise ValueError(f"scale={self.scale} must be above 0 and at most 2")
         if not -90 <= min(self.pose) <= max(self.pose) <= 90:

@@ -3,8 +3,8 @@
 A toy is a generator `(x, y, look)` of signed distances in its own coordinates, x to the
 right and y down, both within -1..1. First comes its body, then layers, painted in
 order, as (distance, paint): a colour, "shade" for a darker body, or "body" for its own.
-`look` holds what differs between things of one kind: mood (+1 happy, -1 sad) and pose
-(arms raised by degrees).
+`look` holds what differs between things of one kind: mood (+1 happy, -1 sad), pose
+(arms raised by degrees) and legs (the same; nan where they are too short to move).
 """
 
 import math
@@ -162,10 +162,28 @@ def hand(sign: int, angle: Tensor) -> tuple[Tensor, Tensor]:
     return sign * (0.2 + 0.62 * angle.cos()), 0.08 - 0.62 * angle.sin()
 
 
+def foot(sign: int, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a dancing doll's left (-1) or right (1) foot is, its leg raised."""
+    return sign * (0.2 + 0.46 * angle.sin()), 0.36 + 0.46 * angle.cos()
+
+
+def _trunk(x, y, look):
+    """A doll without arms and head: it stands, or dances on longer legs."""
+    stands = box(x, y, 0, 0.22, 0.44, 0.48, 0.22)
+    stands = union(stands, capsule(x.abs(), y, (0.22, 0.5), (0.36, 0.74), 0.2))
+    if "legs" not in look or look["legs"].isnan().all():
+        return stands
+    dances = box(x, y, 0, 0.12, 0.38, 0.32, 0.18)
+    for k, sign in enumerate((-1, 1)):
+        angle = look["legs"][:, k, None, None] * (math.pi / 180)
+        leg = capsule(x, y, (sign * 0.2, 0.36), foot(sign, angle), 0.15)
+        dances = union(dances, leg)
+    return torch.where(look["legs"][:, :1, None].isnan(), stands, dances)
+
+
 def _doll(x, y, look):
     side = x.abs()
-    body = box(x, y, 0, 0.22, 0.44, 0.48, 0.22)
-    body = union(body, capsule(side, y, (0.22, 0.5), (0.36, 0.74), 0.2))
+    body = _trunk(x, y, look)
     for k, sign in enumerate((-1, 1)):
         angle = look["pose"][:, k, None, None] * (math.pi / 180)
         arm = capsule(x, y, (sign * 0.2, 0.08), hand(sign, angle), 0.17)

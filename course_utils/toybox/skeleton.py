@@ -11,7 +11,7 @@ from course_utils.toybox.grounds import paint
 from course_utils.toybox.palette import COLOURS
 from course_utils.toybox.scene import Scene, Thing, check_scenes
 from course_utils.toybox.sdf import capsule
-from course_utils.toybox.shapes import hand
+from course_utils.toybox.shapes import foot, hand
 
 # centre, top, left, right, left foot, right foot of each toy; a doll's hands move
 # fmt: off
@@ -72,12 +72,18 @@ def _keypoints(thing: Thing) -> list[tuple[float, float]]:
     local = list(KEYPOINTS[thing.toy])
     if thing.toy == "doll":
         angles = torch.tensor(thing.pose) * (math.pi / 180)
-        local[2:4] = [
-            tuple(map(float, hand(s, a))) for s, a in zip((-1, 1), angles, strict=True)
-        ]
+        local[2:4] = [_point(hand, s, a) for s, a in zip((-1, 1), angles, strict=True)]
+    if thing.legs:
+        angles = torch.tensor(thing.legs) * (math.pi / 180)
+        local[4:6] = [_point(foot, s, a) for s, a in zip((-1, 1), angles, strict=True)]
     turn, half, (cx, cy) = math.radians(thing.turn), thing.width / 2, thing.centre
     cos, sin = math.cos(turn) * half, math.sin(turn) * half
     return [(cx + x * cos - y * sin, cy + x * sin + y * cos) for x, y in local]
+
+
+def _point(limb, sign: int, angle: Tensor) -> tuple[float, float]:
+    x, y = limb(sign, angle)
+    return float(x), float(y)
 
 
 # of the bones from a doll's centre to its head, hands and feet
