@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from course_utils import diffusion
-from course_utils.diffusion import Model, dpm_sample
+from course_utils.diffusion import Model
+from course_utils.diffusion.solvers import dpm_sample
 from course_utils.images import check_whole
 from course_utils.models.pipelines import check_texts, decode, encode, plan_of
 from course_utils.schedules import Schedule

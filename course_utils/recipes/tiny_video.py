@@ -102,6 +102,7 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
         lr=RATE,
         seed=seed,
         ema=0.998,
+        share=1,
         decay=0.4,
         optimizer=lambda model: muon.Muon(groups_of(model, RATE)),
         watch=lambda states, work: observed(states, look, work, 10),
