@@ -83,7 +83,7 @@ def tiny_animate(*, steps: int | None = None, seed: int = 0) -> Recipe:
 
     def watch(states, work: Path):
         look = functools.partial(_look, pipe, 4 if first < 500 else 8)
-        return observed(states, look, work, 10)
+        return observed(states, look, work, 15)
 
     shared = dict(loss=dancing_loss, seed=seed, lr=RATE, ema=0.998, decay=0.4, share=1)
     shared |= dict(watch=watch, log_every=100)

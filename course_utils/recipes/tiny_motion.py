@@ -72,7 +72,7 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return scores
 
     def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-        some = judge.clips_to_ask(16 if steps >= 500 else 4)
+        some = judge.clips_to_ask(8 if steps >= 500 else 4)
         asked = [clip.caption for clip in some]
         videos = draw_clips(ready(model), asked, frames=FRAMES)
         save_sheet(sheet, videos[:8].flatten(0, 1))
@@ -98,5 +98,5 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         share=1,
         decay=0.4,
         optimizer=lambda model: muon.Muon(groups_of_motion(model.unet, RATE)),
-        watch=lambda states, work: observed(states, look, work, 10),
+        watch=lambda states, work: observed(states, look, work, 15),
     )
