@@ -82,7 +82,7 @@ def test_clips_that_go_on_begin_where_the_last_one_ended(pipe, monkeypatch):
         return first[:, None] + torch.arange(frames).view(1, -1, 1, 1, 1)
 
     monkeypatch.setattr(pixeldance, "draw_between", draw)
-    long = pixeldance.draw_long(pipe, ["x"], torch.zeros(1, 3, 4, 4), 3, frames=4)
+    long = pixeldance.draw_long(pipe, [["x"]] * 3, torch.zeros(1, 3, 4, 4), frames=4)
     assert long[0, :, 0, 0, 0].tolist() == list(range(10))
     assert begun == [(0.0, 0), (3.0, 1000), (6.0, 2000)]
 
@@ -95,6 +95,8 @@ def test_what_cannot_be_drawn_is_refused(pipe):
         pixeldance.draw_between(pipe, ["a"], picture, tau=1.5)
     with pytest.raises(ValueError, match="frames"):
         pixeldance.draw_between(pipe, ["a"], picture, frames=1)
+    with pytest.raises(ValueError, match="a list of parts"):
+        pixeldance.draw_long(pipe, ["a"], picture)
 
 
 def test_true_clips_score_best_and_a_blend_is_worse_in_the_middle():
