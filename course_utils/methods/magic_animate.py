@@ -79,21 +79,23 @@ class Dancer:
     words: str = "a doll"
 
 
-def load_dancer(pipe, folder: str | Path) -> Dancer:
-    """Three folders, pose, look and motion, and the text-to-image pipeline they fit."""
+def load_dancer(pipe, pose: Path, look: Path, motion: Path) -> Dancer:
+    """The parts of three folders, and the text-to-image pipeline that they fit."""
     from diffusers import ControlNetModel, MotionAdapter, UNet2DConditionModel
 
-    kinds = dict(pose=ControlNetModel, look=UNet2DConditionModel, motion=MotionAdapter)
-    found = {}
-    for name, kind in kinds.items():
-        place = Path(folder) / name
-        if not (place / "config.json").is_file():
+    found = []
+    for kind, place in (
+        (ControlNetModel, pose),
+        (UNet2DConditionModel, look),
+        (MotionAdapter, motion),
+    ):
+        if not (Path(place) / "config.json").is_file():
             raise FileNotFoundError(f"{place} holds no {kind.__name__} of diffusers")
-        found[name] = kind.from_pretrained(
-            place, use_safetensors=True, local_files_only=True
-        )
-    parts = Animator(pipe.unet, found["motion"], found["pose"], found["look"])
-    return Dancer(pipe, parts.to(pipe.device).eval())
+        options = dict(use_safetensors=True, local_files_only=True)
+        found.append(kind.from_pretrained(place, **options).float())
+    control, copied, adapter = found
+    parts = Animator(pipe.unet, adapter, control, copied)
+    return Dancer(pipe, parts.to(pipe.device).eval().requires_grad_(False))
 
 
 def windows_of(frames: int, length: int = WINDOW, overlap: int = 4) -> list[list[int]]:
