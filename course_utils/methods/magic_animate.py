@@ -163,7 +163,7 @@ def animation_model(
 @torch.no_grad()
 def animate(
     dancer: Dancer,
-    pictures: Tensor,
+    pictures: Tensor | None,
     poses: Tensor,
     *,
     steps: int = 10,
@@ -174,34 +174,36 @@ def animate(
 ) -> Tensor:
     """Let the doll in each picture dance: clips (B, F, 3, H, W) in [-1, 1].
 
-    pictures  (B, 3, H, W) in [-1, 1], one for each clip
+    pictures  (B, 3, H, W) in [-1, 1], one for each clip; None does without a look
     poses     (B, F, 3, H, W) in 0..1, the skeleton of each frame, as toybox.poses
     overlap   frames that neighbouring windows of `window` frames share
     The noise of clip k depends on seed and k alone.
     """
-    check_poses(poses, len(pictures))
-    latents = encode(dancer.pipe.vae, pictures)
-    shape = latents.shape[1], poses.shape[1], *latents.shape[2:]
-    rows = [torch.Generator().manual_seed(seed + k) for k in range(len(pictures))]
+    check_poses(poses, None if pictures is None else len(pictures))
+    pipe = dancer.pipe
+    latents = None if pictures is None else encode(pipe.vae, pictures)
+    side = pipe.unet.config.sample_size
+    shape = pipe.unet.config.in_channels, poses.shape[1], side, side
+    rows = [torch.Generator().manual_seed(seed + k) for k in range(len(poses))]
     noise = torch.stack([torch.randn(shape, generator=row) for row in rows])
-    plan, predicts = plan_of(dancer.pipe)
+    plan, predicts = plan_of(pipe)
     places = windows_of(poses.shape[1], window, overlap)
     options = dict(guidance=guidance, windows=places)
     model = animation_model(dancer, latents, poses, **options)
     found = dpm_sample(
-        model, noise.to(latents), plan, num_steps=steps, predicts=predicts
+        model, noise.to(pipe.device), plan, num_steps=steps, predicts=predicts
     )
-    images = decode(dancer.pipe.vae, found.transpose(1, 2).flatten(0, 1)).cpu()
+    images = decode(pipe.vae, found.transpose(1, 2).flatten(0, 1)).cpu()
     return images.unflatten(0, poses.shape[:2])
 
 
-def check_poses(poses: object, n: int) -> None:
-    """Refuse what are not skeletons (n, F, 3, H, W) in 0..1."""
+def check_poses(poses: object, n: int | None) -> None:
+    """Refuse what are not skeletons (n, F, 3, H, W) in 0..1, n if it is known."""
     check_tensor(poses, "poses")
-    if poses.ndim != 5 or len(poses) != n or poses.shape[2] != 3:
+    if poses.ndim != 5 or poses.shape[2] != 3 or n not in (None, len(poses)):
         raise ValueError(
-            f"poses has shape {tuple(poses.shape)}: pass ({n}, F, 3, H, W), a skeleton "
-            "for each frame of each clip"
+            f"poses has shape {tuple(poses.shape)}: pass ({n or 'B'}, F, 3, H, W), a "
+            "skeleton for each frame of each clip"
         )
     low, high = poses.amin().item(), poses.amax().item()
     if low < 0 or high > 1:

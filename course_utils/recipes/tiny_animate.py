@@ -196,8 +196,7 @@ def dance_scores(dancer: Dancer, n: int, frames: int = 16) -> dict:
     vae = round_trip(dancer.pipe.vae, true.flatten(0, 1)).view_as(true)
     videos = {"": animate(dancer, pictures, poses), "vae_": vae}
     videos["bare_"] = animate(dancer, pictures, poses, overlap=0)
-    gray = torch.zeros_like(pictures)
-    videos["blind_"] = animate(dancer, gray, poses)
+    videos["blind_"] = animate(dancer, None, poses)
     found = {}
     for name, clips in videos.items():
         points = judge.keypoint_error(clips, dances).mean().item()
