@@ -45,11 +45,6 @@ class ClipReader(nn.Module):
         return self.answer(self.see(videos).relu())
 
 
-def clip_reader() -> ClipReader:
-    """The one that the course ships, frozen."""
-    return models.network("clip-reader", ClipReader)
-
-
 def clip_features(videos: Tensor, net: nn.Module | None = None) -> Tensor:
     """Features (B, 48) of videos (B, F, 3, 64, 64) in [-1, 1], F at least 4."""
     check_tensor(videos, "videos")
@@ -58,6 +53,6 @@ def clip_features(videos: Tensor, net: nn.Module | None = None) -> Tensor:
             f"videos has shape {tuple(videos.shape)}: pass (B, F, 3, 64, 64), four "
             "frames or more"
         )
-    net = net or clip_reader()
+    net = net or models.network("clip-reader", ClipReader)
     with torch.no_grad():
         return in_parts(net.see, videos.detach().float(), 32)

@@ -171,7 +171,7 @@ def still_of(row: list[Scene], seed: int = 0) -> Scene:
     return toybox.perform(row[0], [(-50, -50, 0, 0)])[0]
 
 
-def shown(dances: list[list[Scene]]) -> tuple[Tensor, Tensor]:
+def given_of(dances: list[list[Scene]]) -> tuple[Tensor, Tensor]:
     """What a dancer is given: pictures (B, 3, 64, 64), poses (B, F, 3, 64, 64)."""
     pictures = toybox.render([still_of(row) for row in dances])
     return pictures, torch.stack([toybox.poses(row) for row in dances])
@@ -179,7 +179,7 @@ def shown(dances: list[list[Scene]]) -> tuple[Tensor, Tensor]:
 
 def _look(pipe, n: int, model: Animator, sheet: Path) -> tuple[dict, list[str]]:
     dances = some_dances(n, FRAMES)
-    videos = animate(Dancer(pipe, model), *shown(dances))
+    videos = animate(Dancer(pipe, model), *given_of(dances))
     save_sheet(sheet, videos.flatten(0, 1))
     return {
         "points": round(judge.keypoint_error(videos, dances).mean().item(), 3),
@@ -190,7 +190,7 @@ def _look(pipe, n: int, model: Animator, sheet: Path) -> tuple[dict, list[str]]:
 def dance_scores(dancer: Dancer, n: int, frames: int = 16) -> dict:
     """The rows of the card, as it words them."""
     dances = some_dances(n, frames)
-    pictures, poses = shown(dances)
+    pictures, poses = given_of(dances)
     seams = [row[0] for row in windows_of(frames, FRAMES, 0)][1:]
     true = torch.stack([toybox.render(row) for row in dances])
     vae = round_trip(dancer.pipe.vae, true.flatten(0, 1)).view_as(true)

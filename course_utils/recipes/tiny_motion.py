@@ -22,7 +22,7 @@ from course_utils.methods.text_to_video import draw_clips
 from course_utils.models.pipelines import encode
 from course_utils.recipes.monitor import observed
 from course_utils.recipes.recipe import Recipe
-from course_utils.recipes.tiny_video import CLIPS, clip_scores, scores_of
+from course_utils.recipes.tiny_video import CLIPS, clip_rows, clip_scores
 from course_utils.tiny.text import tokenise
 from course_utils.tiny.video import FRAMES, video_batch, video_loss
 from course_utils.training import muon
@@ -76,7 +76,7 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         asked = [clip.caption for clip in some]
         videos = draw_clips(ready(model), asked, frames=FRAMES)
         save_sheet(sheet, videos[:8].flatten(0, 1))
-        return scores_of(videos, some), asked[:8]
+        return clip_rows(videos, some), asked[:8]
 
     return Recipe(
         model=build,

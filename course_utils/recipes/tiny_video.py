@@ -83,7 +83,7 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
         asked = [clip.caption for clip in some]
         videos = draw_clips(ready(model), asked, frames=FRAMES)
         save_sheet(sheet, videos[:8].flatten(0, 1))
-        return scores_of(videos, some), asked[:8]
+        return clip_rows(videos, some), asked[:8]
 
     return Recipe(
         model=build,
@@ -109,7 +109,7 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
     )
 
 
-def scores_of(videos, some: list[toybox.Clip]) -> dict[str, float]:
+def clip_rows(videos, some: list[toybox.Clip]) -> dict[str, float]:
     """How well videos show the clips: the rows of the card."""
     right = judge.did(videos, some).float()
     moves = [k for k, clip in enumerate(some) if clip.motion.startswith("moves")]
@@ -125,8 +125,8 @@ def clip_scores(pipe, n: int) -> dict:
     """The rows of the card, as it words them."""
     some = judge.clips_to_ask(n)
     asked = [clip.caption for clip in some]
-    drawn = scores_of(draw_clips(pipe, asked, frames=FRAMES, steps=20), some)
-    true = scores_of(toybox.film(some, FRAMES), some)
+    drawn = clip_rows(draw_clips(pipe, asked, frames=FRAMES, steps=20), some)
+    true = clip_rows(toybox.film(some, FRAMES), some)
     found = drawn | {f"true_{name}": value for name, value in true.items()}
     return {name: f"{value:.1%}" for name, value in found.items()} | dict(
         n=n, frames=FRAMES
