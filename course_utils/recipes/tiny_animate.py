@@ -64,8 +64,8 @@ Read by the dancers' pointer and the oracle; 10 steps, guidance 2.
 def tiny_animate(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """Start from the shipped miniature, its pose ControlNet and its motion modules."""
     pipe = models.load("text-to-image", "tiny")
-    first = steps or 1600
-    then = steps or 500
+    first = steps or 1000
+    then = steps or 300
     words = pipe.encode_prompt(["a doll", ""], pipe.device, 1, False)[0].detach()
     pair = words[:1].float(), words[1:].float()
     look_in = functools.partial(encode, pipe.vae)

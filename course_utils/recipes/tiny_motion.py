@@ -41,7 +41,7 @@ an `AnimateDiffPipeline` of tiny or of what was tuned from it.
 | the first frame, everything right | {first} | {true_first} |
 | the same toy in all frames | {same} | {true_same} |
 
-Read by the segmenter and the oracle; DPM-Solver++, 20 steps, guidance 3. The text
+Read by the segmenter and the oracle; DPM-Solver++, 10 steps, guidance 3. The text
 encoder, which is tiny's, never learnt what a motion's words mean.
 
 - **Data** clips of the toybox, split "train", as tiny-video's.
@@ -54,7 +54,7 @@ encoder, which is tiny's, never learnt what a motion's words mean.
 
 def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """Start from modules that add nothing."""
-    steps = steps or 2000
+    steps = steps or 1000
     pipe = models.load("text-to-image", "tiny")
 
     def build() -> nn.Module:
@@ -67,7 +67,7 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return made
 
     def write(model: nn.Module, folder: Path) -> dict:
-        scores = clip_scores(ready(model), 200 if steps >= 500 else 4)
+        scores = clip_scores(ready(model), 96 if steps >= 500 else 4)
         save_adapter(model.unet.half(), folder)
         return scores
 

@@ -85,7 +85,7 @@ def hinted_batch(plain: training.Batch) -> training.Batch:
 
 def tiny_pixeldance(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """Start from the shipped tiny-video."""
-    tiny, steps = models.path("tiny-video"), steps or 1600
+    tiny, steps = models.path("tiny-video"), steps or 1200
     pipe = models.load("text-to-video", tiny)
 
     def build() -> nn.Module:
@@ -96,7 +96,7 @@ def tiny_pixeldance(*, steps: int | None = None, seed: int = 0) -> Recipe:
 
     def write(model: nn.Module, folder: Path) -> dict:
         whole = ready(model)
-        scores = hint_scores(whole, 96 if steps >= 500 else 4)
+        scores = hint_scores(whole, 48 if steps >= 500 else 4)
         with tempfile.TemporaryDirectory() as place:
             save(whole, Path(place))
             difference.keep_difference(Path(place), tiny, folder, "tiny-video")
