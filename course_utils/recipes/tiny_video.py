@@ -30,7 +30,7 @@ from course_utils.tiny.video import (
 from course_utils.training import muon
 
 BATCH, RATE, CLIPS = 4, 1e-3, 3072
-LOW, MORE = 5e-4, 1000  # rate and steps of the second part
+LOW, MORE = 5e-4, 700  # rate and steps of the second part
 HEAD = 16  # transformer_in is eight heads wide: with 32, half of all time would be its
 
 CARD = """# tiny-video
@@ -87,12 +87,12 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
         save_sheet(sheet, videos[:8].flatten(0, 1))
         return clip_rows(videos, some), asked[:8]
 
-    def batch(number: int):
+    def batch(number: int, clips: int = CLIPS):
         return video_batch(
             functools.partial(encode, pipe.vae),
             functools.partial(tokenise, pipe.tokenizer),
             BATCH,
-            min(CLIPS, steps * BATCH),
+            min(clips, steps * BATCH),
             number,
         )
 
@@ -103,7 +103,7 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
         """All of it learns on, at a rate that only falls."""
         return Recipe(
             model=lambda: model.train().requires_grad_(True),
-            batch=batch(seed + 1),
+            batch=batch(seed + 1, 2048),
             save=lambda *_: {},
             card="",
             steps=MORE if steps >= 500 else steps,
