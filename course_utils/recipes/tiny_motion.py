@@ -28,26 +28,29 @@ from course_utils.tiny.video import FRAMES, video_batch, video_loss
 from course_utils.training import muon
 
 BATCH, RATE = 4, 1e-3
+MOTION, LAST = "jumps", 350  # what it is for, and the steps of the last part
 
 CARD = """# tiny-motion
 
-A motion module for tiny, as AnimateDiff's: `MotionAdapter.from_pretrained(folder)`, for
-an `AnimateDiffPipeline` of tiny or of what was tuned from it.
+A motion module for tiny, as AnimateDiff's: what the toy is, the words say; it {motion}.
+`MotionAdapter.from_pretrained(folder)`, for an `AnimateDiffPipeline` of tiny or of what
+was tuned from it.
 
 | of {n} clips whose captions were never seen | with it | the true clips |
 |---|---|---|
-| the toy does what was said | {did} | {true_did} |
-| of those that move: in the right direction | {moves} | {true_moves} |
+| the toy {motion} | {did} | {true_did} |
 | the first frame, everything right | {first} | {true_first} |
 | the same toy in all frames | {same} | {true_same} |
 
-Read by the segmenter and the oracle; DPM-Solver++, 10 steps, guidance 3. The text
-encoder, which is tiny's, never learnt what a motion's words mean.
+Read by the segmenter and the oracle; DPM-Solver++, 10 steps, guidance 3.
 
-- **Data** clips of the toybox, split "train", as tiny-video's.
+- **Data** clips of the toybox, split "train": of all motions first, then of one. tiny's
+  text encoder, which is frozen, never learnt what a motion's words mean: so a module
+  of all motions moves things, but not as it is told.
 - **Parts** motion modules alone; tiny is frozen.
-- **Training** {steps} steps of {batch_size} clips, seed {seed}; Muon at {lr}, what was
-  zero at first with AdamW at twice that; captions left out in 10 %; averaged weights.
+- **Training** {steps} steps of {batch_size} clips and {last} of that motion, seed
+  {seed}; Muon at {lr}, then at half of it, what was zero at first with AdamW at twice
+  that; captions left out in 10 %; averaged weights.
 - **On disk** safetensors in half precision.
 """
 
@@ -67,9 +70,9 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return made
 
     def write(model: nn.Module, folder: Path) -> dict:
-        scores = clip_scores(ready(model), 96 if steps >= 500 else 4)
+        scores = clip_scores(ready(model), 64 if steps >= 500 else 4, MOTION)
         save_adapter(model.unet.half(), folder)
-        return scores
+        return scores | dict(motion=MOTION, last=LAST)
 
     def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
         some = judge.clips_to_ask(8 if steps >= 500 else 4)
@@ -78,25 +81,38 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         save_sheet(sheet, videos[:8].flatten(0, 1))
         return clip_rows(videos, some), asked[:8]
 
+    def batch(clips: int, motion: str | None = None):
+        hear = functools.partial(tokenise, pipe.tokenizer)
+        see, n = functools.partial(encode, pipe.vae), min(clips, steps * BATCH)
+        return video_batch(see, hear, BATCH, n, seed, motion)
+
+    shared = dict(loss=video_loss, batch_size=BATCH, seed=seed, ema=0.998, share=1)
+    shared |= dict(watch=lambda states, work: observed(states, look, work, 15))
+
+    def on(model: nn.Module) -> Recipe:
+        """The motion modules learn on, from one motion."""
+        for name, p in model.unet.named_parameters():
+            p.requires_grad_("motion_modules" in name)
+        return Recipe(
+            model=model.train,
+            batch=batch(768, MOTION),
+            save=lambda *_: {},
+            card="",
+            steps=LAST if steps >= 500 else steps,
+            lr=0.5 * RATE,
+            optimizer=lambda model: muon.Muon(groups_of_motion(model.unet, 0.5 * RATE)),
+            **shared,
+        )
+
     return Recipe(
         model=build,
-        batch=video_batch(
-            functools.partial(encode, pipe.vae),
-            functools.partial(tokenise, pipe.tokenizer),
-            BATCH,
-            min(CLIPS, steps * BATCH),
-            seed,
-        ),
-        loss=video_loss,
+        batch=batch(CLIPS),
         save=write,
         card=CARD,
         steps=steps,
-        batch_size=BATCH,
         lr=RATE,
-        seed=seed,
-        ema=0.998,
-        share=1,
         decay=0.4,
         optimizer=lambda model: muon.Muon(groups_of_motion(model.unet, RATE)),
-        watch=lambda states, work: observed(states, look, work, 15),
+        then=on,
+        **shared,
     )

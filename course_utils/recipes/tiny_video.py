@@ -140,9 +140,9 @@ def clip_rows(videos, some: list[toybox.Clip]) -> dict[str, float]:
     }
 
 
-def clip_scores(pipe, n: int) -> dict:
-    """The rows of the card, as it words them."""
-    some = judge.clips_to_ask(n)
+def clip_scores(pipe, n: int, motion: str | None = None) -> dict:
+    """The rows of the card, as it words them, for all motions or for one."""
+    some = judge.clips_to_ask(n, motion=motion)
     asked = [clip.caption for clip in some]
     drawn = clip_rows(draw_clips(pipe, asked, frames=FRAMES), some)
     true = clip_rows(toybox.film(some, FRAMES), some)

@@ -100,18 +100,20 @@ def video_batch(
     n: int,
     clips: int,
     seed: int = 0,
+    motion: str | None = None,
 ) -> training.Batch:
     """The function that draws x0, noise, t and the words.
 
     encode  pictures -> latents; `clips` of them are encoded at once, for a chapter
     listen  texts -> tokens
+    motion  of all clips; None takes them as they come
     """
     weights = step_weights(SCHEDULE)
 
     @functools.lru_cache(maxsize=1)
     def album(number: int) -> tuple[list[toybox.Clip], Tensor]:
         rng = numpy_rng(torch.Generator().manual_seed(number))
-        some = [toybox.sample_clip(rng) for _ in range(clips)]
+        some = [toybox.sample_clip(rng, motion=motion) for _ in range(clips)]
         return some, in_clip_latents(encode, some)
 
     def batch(generator: torch.Generator, step: int) -> tuple[Tensor, ...]:
