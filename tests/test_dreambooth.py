@@ -10,6 +10,7 @@ from diffusers import DDPMScheduler
 from safetensors.torch import load_file, save_file
 
 from course_utils import models, schedules, toybox
+from course_utils.check.lesson_19 import EXERCISES
 from course_utils.methods import dreambooth
 from course_utils.models import pipelines
 
@@ -104,6 +105,15 @@ def test_a_lora_layer_is_w_plus_b_times_a(learned):
     x = torch.randn(5, 128)
     by_hand = x @ (layer.base_layer.weight + b @ a).T
     torch.testing.assert_close(layer(x), by_hand, atol=1e-4, rtol=1e-5)
+
+
+def test_a_lora_has_as_many_numbers_as_the_exercise_counts(learned):
+    layers = [part for part in learned.modules() if hasattr(part, "base_layer")]
+    weights = [layer.base_layer.weight for layer in layers]
+    assert any(weight.ndim == 4 for weight in weights)  # convolutions, too
+    shapes = [(len(weight), weight[0].numel()) for weight in weights]
+    learns = sum(p.numel() for p in learned.parameters() if p.requires_grad)
+    assert EXERCISES["19.3"].reference(shapes, 4) == learns
 
 
 def test_only_the_lora_has_changed(pipe, learned):
