@@ -15,11 +15,11 @@ KINDS = [*MOTIONS[:8], [m for m in MOTIONS if m.startswith("becomes")]]
 
 @functools.cache
 def some():
-    """Three clips of each kind, and their frames."""
+    """Two clips of each kind, and their frames."""
     found = [
         clip
         for k, kind in enumerate(KINDS)
-        for clip in judge.clips_to_ask(3, seed=k, motion=kind)
+        for clip in judge.clips_to_ask(2, seed=k, motion=kind)
     ]
     return found, toybox.film(found)
 
@@ -37,9 +37,9 @@ def test_clips_to_ask_are_of_the_split_test_and_the_same_each_time():
 
 def test_true_clips_pass_every_judge():
     asked, video = some()
-    assert judge.did(video, asked).float().mean() >= 26 / 27
-    assert judge.identity(video, asked).float().mean() >= 24 / 27
-    assert judge.first_frame_scores(video, asked)["all"] >= 25 / 27
+    assert judge.did(video, asked).float().mean() >= 17 / 18
+    assert judge.identity(video, asked).float().mean() >= 16 / 18
+    assert judge.first_frame_scores(video, asked)["all"] >= 17 / 18
     assert judge.track_error(video, asked).max() < 0.01
     assert judge.flicker(video).mean() < 0.03
 
@@ -48,7 +48,7 @@ def test_a_clip_that_stands_still_did_nothing():
     asked, video = some()
     still = video[:, :1].expand_as(video)
     assert not judge.did(still, asked).any()
-    assert judge.identity(still, asked).float().mean() >= 26 / 27
+    assert judge.identity(still, asked).float().mean() >= 17 / 18
     assert judge.flicker(still).max() == 0
 
 

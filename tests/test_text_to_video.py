@@ -50,13 +50,13 @@ def test_heads_of_another_size_draw_something_else_and_nobody_complains():
     right = frame_by_frame(*inputs())
     wrong = tv.as_saved(tv.inflate(tiny().unet, 4)).eval()
     assert (wrong(*inputs()).sample - right).abs().max() > 0.1
-    heads = wrong.down_blocks[0].attentions[0].transformer_blocks[0].attn1.heads
-    assert heads == 64 // 4
+    heads = wrong.down_blocks[1].attentions[0].transformer_blocks[0].attn1.heads
+    assert heads == 96 // 4
 
 
 def test_what_is_new_starts_at_zero_and_all_else_is_copied():
     ends = tv.new_ends(deep())
-    assert len(ends) > 20 and not any(p.any() for e in ends for p in e.parameters())
+    assert len(ends) > 15 and not any(p.any() for e in ends for p in e.parameters())
     old, new = tiny().unet.state_dict(), deep().state_dict()
     assert all(torch.equal(x.flatten(), new[k].flatten()) for k, x in old.items())
     assert all(map(tv.is_temporal, set(new) - set(old)))
@@ -64,14 +64,14 @@ def test_what_is_new_starts_at_zero_and_all_else_is_copied():
 
 def trained_conv():
     torch.manual_seed(0)
-    layer = deep().down_blocks[0].temp_convs[0].__class__(64, 64, norm_num_groups=32)
+    layer = deep().down_blocks[0].temp_convs[0].__class__(96, 96, norm_num_groups=32)
     torch.nn.init.normal_(layer.conv4[-1].weight, std=0.1)
     return layer.eval()
 
 
 @torch.no_grad()
 def test_a_temporal_convolution_is_four_kernels_along_the_frames():
-    layer, x = trained_conv(), torch.randn(2, 64, 5, 4, 4)
+    layer, x = trained_conv(), torch.randn(2, 96, 5, 4, 4)
     y = x
     for part in (layer.conv1, layer.conv2, layer.conv3, layer.conv4):
         y = F.pad(F.silu(part[0](y)), (0, 0, 0, 0, 1, 1))
@@ -90,8 +90,8 @@ def along_time(x):
 
 @torch.no_grad()
 def test_temporal_attention_is_attention_among_the_frames_of_a_place():
-    layer = deep().down_blocks[0].temp_attentions[0].transformer_blocks[0].attn1
-    x = along_time(torch.randn(2, 64, 5, 3, 3))
+    layer = deep().down_blocks[1].temp_attentions[0].transformer_blocks[0].attn1
+    x = along_time(torch.randn(2, 96, 5, 3, 3))
     query, key, value = (
         part(x).unflatten(-1, (layer.heads, -1)).transpose(1, 2)
         for part in (layer.to_q, layer.to_k, layer.to_v)
@@ -102,10 +102,10 @@ def test_temporal_attention_is_attention_among_the_frames_of_a_place():
 
 @torch.no_grad()
 def test_attention_has_no_order_and_convolution_has():
-    attention = deep().down_blocks[0].temp_attentions[0]
+    attention = deep().down_blocks[1].temp_attentions[0]
     torch.manual_seed(1)
     torch.nn.init.normal_(attention.proj_out.weight, std=0.1)
-    x = torch.randn(6, 64, 4, 4)  # one clip of six frames
+    x = torch.randn(6, 96, 4, 4)  # one clip of six frames
     for layer, blind in ((attention, True), (trained_conv(), False)):
 
         def look(frames, layer=layer):
