@@ -16,7 +16,7 @@ from course_utils import models
 from course_utils.images import check_images, check_tensor, in_parts
 
 
-class Clip(NamedTuple):
+class TinyClip(NamedTuple):
     """A transformers CLIPModel of 64x64 pictures, and its CLIPTokenizer."""
 
     model: Any
@@ -46,24 +46,24 @@ class Clip(NamedTuple):
 
 
 @functools.cache
-def shipped_clip() -> Clip:
+def shipped_clip() -> TinyClip:
     """The tiny CLIP of the toybox that the course ships."""
     return load_clip(models.path("clip"))
 
 
-def load_clip(folder: str) -> Clip:
-    """A Clip from any folder of a CLIPModel with its tokenizer."""
+def load_clip(folder: str) -> TinyClip:
+    """A TinyClip from any folder of a CLIPModel with its tokenizer."""
     from transformers import CLIPModel, CLIPTokenizer
 
     options = dict(use_safetensors=True, local_files_only=True)
     with models.no_loading_bars():
         model = CLIPModel.from_pretrained(folder, dtype=torch.float32, **options)
     tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    return Clip(model.eval().requires_grad_(False), tokenizer)
+    return TinyClip(model.eval().requires_grad_(False), tokenizer)
 
 
 def clip_score(
-    images: Tensor, captions: Sequence[str], net: Clip | None = None
+    images: Tensor, captions: Sequence[str], net: TinyClip | None = None
 ) -> Tensor:
     """max(100 cos(image, caption), 0) for each pair, (B,).
 
@@ -81,7 +81,7 @@ def clip_directional(
     after: Tensor,
     captions_before: Sequence[str],
     captions_after: Sequence[str],
-    net: Clip | None = None,
+    net: TinyClip | None = None,
 ) -> Tensor:
     """Does a picture change as its caption does? The cosine of both changes, (B,).
 
@@ -98,7 +98,7 @@ def clip_directional(
 
 
 def clip_retrieval(
-    images: Tensor, captions: Sequence[str], net: Clip | None = None
+    images: Tensor, captions: Sequence[str], net: TinyClip | None = None
 ) -> dict[str, float]:
     """Share of pictures whose own caption is the nearest of all, and the reverse.
 

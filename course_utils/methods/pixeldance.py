@@ -132,17 +132,20 @@ def draw_between(
     return images.unflatten(0, (len(prompts), frames))
 
 
-def draw_long(
-    pipe, prompts: Sequence[str], first: Tensor, parts: int = 3, **options
-) -> Tensor:
-    """Longer clips: `parts` of them, each beginning with the frame that ended the last.
+def draw_long(pipe, story: Sequence[Sequence[str]], first: Tensor, **options) -> Tensor:
+    """Longer clips, part by part: each begins with the frame that ended the last one.
 
-    That frame is shown once, so they have parts * (frames - 1) + 1 frames. options as
-    in draw_between.
+    story    for each part the prompts, one for each clip
+    options  as in draw_between
+    That frame is shown once, so there are len(story) * (frames - 1) + 1 frames.
     """
-    check_whole(parts, "parts", 1)
+    if isinstance(story, str) or not story or isinstance(story[0], str):
+        raise ValueError(
+            "story must be a list of parts, each a list with a prompt for each clip, "
+            "such as [['a red star moves right'], ['a red star moves down']]"
+        )
     seed, clips = options.pop("seed", 0), []
-    for k in range(parts):
+    for k, prompts in enumerate(story):
         clip = draw_between(pipe, prompts, first, seed=seed + 1000 * k, **options)
         clips.append(clip[:, 1:] if k else clip)
         first = clip[:, -1]

@@ -19,26 +19,28 @@ WEIGHTS = Path(__file__).parent.parent / "weights"  # one folder a model, and SH
 def path(name: str) -> Path:
     """The folder of a shipped model, its files compared with SHA256SUMS (once).
 
-    "tiny" is the miniature Stable Diffusion, tiny-sd. A model that is shipped as its
-    difference to another is put together in the user's cache first. Raises ValueError
+    "tiny" is the miniature Stable Diffusion, tiny-sd; "tiny-animate/pose" is a part of
+    tiny-animate. A model that is shipped as its difference to another is put together
+    in the user's cache first. Raises ValueError
     for a name that is not shipped, OSError for a missing or damaged file, with what to
     do about it.
     """
     if not isinstance(name, str):
         raise ValueError(f'name must be a text, such as "tiny", not {name!r}')
     name = "tiny-sd" if name == "tiny" else name
-    session.uses(name)
-    return _whole(name)
+    model, _, part = name.partition("/")
+    session.uses(model)
+    return _whole(model, part)
 
 
-def _whole(name: str) -> Path:
+def _whole(name: str, part: str = "") -> Path:
     """The folder as diffusers loads it, put together if it is a difference."""
-    folder = _verified(name, WEIGHTS)
+    folder = _verified(name, WEIGHTS) / part
     if not (folder / difference.MARK).is_file():
         return folder
     base = json.loads((folder / difference.MARK).read_text(encoding="utf-8"))["base"]
-    model, _, part = base.partition("/")
-    return _assembled(folder, _whole(model) / part)
+    model, _, piece = base.partition("/")
+    return _assembled(folder, _whole(model) / piece)
 
 
 _assembled = functools.cache(difference.assembled)

@@ -14,6 +14,7 @@ from course_utils.oracle.reading import read
 from course_utils.oracle.segmenter import Segmenter, distance_to
 
 SPREAD = 1.5  # pixels: how wide a point is drawn for the network to learn
+SURE = 0.2  # of a dancer's point: less is no point
 REACH = 14.0  # pixels from the middle of its place: what may be a toy's
 
 
@@ -51,6 +52,20 @@ def keypoints(
         if toy in seen["toy"]:
             place = seen["place"][seen["toy"].index(toy)]
             found[b] = peaks(maps[b] * (distance_to(place) < REACH))
+    return found
+
+
+def dancer_points(images: Tensor, net: nn.Module | None = None) -> Tensor:
+    """Six points (x, y) of the dancing doll in each picture: (B, 6, 2) pixels.
+
+    images (B, 3, 64, 64) in [-1, 1]; nan where the network is sure of no such point.
+    """
+    check_images(images, 3, 64)
+    net = net or models.network("dancer-pointer", Pointer)
+    with torch.no_grad():
+        maps = in_parts(lambda x: net(x).sigmoid(), images.detach().float(), 100)
+    found = torch.stack([peaks(some) for some in maps])
+    found[maps.amax((2, 3)) < SURE] = torch.nan
     return found
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import toybox, training
-from course_utils.measure.clip import Clip, clip_retrieval, clip_score
+from course_utils.measure.clip import TinyClip, clip_retrieval, clip_score
 from course_utils.recipes.recipe import Recipe
 from course_utils.recipes.text_encoder import tokens_to_the_end
 from course_utils.tiny import text
@@ -72,7 +72,7 @@ def clip(*, steps: int | None = None, seed: int = 0) -> Recipe:
 
     def save(model: nn.Module, folder: Path) -> dict:
         save_clip(model, tokenizer, folder)
-        net = Clip(model, tokenizer)
+        net = TinyClip(model, tokenizer)
         facts = held_out_scores(net, 16 if steps >= 500 else 1)
         apart = told_apart(net, 500 if steps >= 500 else 20)
         facts |= dict(apart=", ".join(f"{k} {x:.1%}" for k, x in apart.items()))
@@ -155,7 +155,7 @@ def contrastive_loss(
     return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
 
 
-def held_out_scores(net: Clip, rounds: int, choices: int = 64) -> dict[str, float]:
+def held_out_scores(net: TinyClip, rounds: int, choices: int = 64) -> dict[str, float]:
     """What the model card says: means over rounds of `choices` held-out scenes."""
     rng, rows = numpy_rng(torch.Generator().manual_seed(99)), []
     for _ in range(rounds):
@@ -169,7 +169,7 @@ def held_out_scores(net: Clip, rounds: int, choices: int = 64) -> dict[str, floa
     return means | dict(rounds=rounds, choices=choices, chance=1 / choices)
 
 
-def told_apart(net: Clip, n: int) -> dict[str, float]:
+def told_apart(net: TinyClip, n: int) -> dict[str, float]:
     """Share of n pictures nearer to their caption than to one with one wrong word.
 
     Attribute -> share, chance 0.5: it says which attributes the scores can see.

@@ -22,7 +22,7 @@ from course_utils.methods.text_to_video import draw_clips
 from course_utils.models.pipelines import encode
 from course_utils.recipes.monitor import observed
 from course_utils.recipes.recipe import Recipe
-from course_utils.recipes.tiny_video import CLIPS, clip_scores, scores_of
+from course_utils.recipes.tiny_video import CLIPS, clip_rows, clip_scores
 from course_utils.tiny.text import tokenise
 from course_utils.tiny.video import FRAMES, video_batch, video_loss
 from course_utils.training import muon
@@ -41,7 +41,7 @@ an `AnimateDiffPipeline` of tiny or of what was tuned from it.
 | the first frame, everything right | {first} | {true_first} |
 | the same toy in all frames | {same} | {true_same} |
 
-Read by the segmenter and the oracle; DPM-Solver++, 20 steps, guidance 3. The text
+Read by the segmenter and the oracle; DPM-Solver++, 10 steps, guidance 3. The text
 encoder, which is tiny's, never learnt what a motion's words mean.
 
 - **Data** clips of the toybox, split "train", as tiny-video's.
@@ -54,7 +54,7 @@ encoder, which is tiny's, never learnt what a motion's words mean.
 
 def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """Start from modules that add nothing."""
-    steps = steps or 2000
+    steps = steps or 1000
     pipe = models.load("text-to-image", "tiny")
 
     def build() -> nn.Module:
@@ -67,16 +67,16 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return made
 
     def write(model: nn.Module, folder: Path) -> dict:
-        scores = clip_scores(ready(model), 200 if steps >= 500 else 4)
+        scores = clip_scores(ready(model), 96 if steps >= 500 else 4)
         save_adapter(model.unet.half(), folder)
         return scores
 
     def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-        some = judge.clips_to_ask(16 if steps >= 500 else 4)
+        some = judge.clips_to_ask(8 if steps >= 500 else 4)
         asked = [clip.caption for clip in some]
         videos = draw_clips(ready(model), asked, frames=FRAMES)
         save_sheet(sheet, videos[:8].flatten(0, 1))
-        return scores_of(videos, some), asked[:8]
+        return clip_rows(videos, some), asked[:8]
 
     return Recipe(
         model=build,
@@ -98,5 +98,5 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         share=1,
         decay=0.4,
         optimizer=lambda model: muon.Muon(groups_of_motion(model.unet, RATE)),
-        watch=lambda states, work: observed(states, look, work, 10),
+        watch=lambda states, work: observed(states, look, work, 15),
     )

@@ -16,6 +16,7 @@ from course_utils.measure import hints
 from course_utils.measure.clips import clips_to_ask
 from course_utils.methods.instruct_pix2pix import widen
 from course_utils.methods.pixeldance import draw_between, training_hints
+from course_utils.methods.text_to_video import quicker
 from course_utils.models import difference
 from course_utils.models.pipelines import encode
 from course_utils.recipes.monitor import observed
@@ -84,25 +85,25 @@ def hinted_batch(plain: training.Batch) -> training.Batch:
 
 def tiny_pixeldance(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """Start from the shipped tiny-video."""
-    tiny, steps = models.path("tiny-video"), steps or 2400
+    tiny, steps = models.path("tiny-video"), steps or 1200
     pipe = models.load("text-to-video", tiny)
 
     def build() -> nn.Module:
-        return Hinted(widen(pipe.unet), pipe.text_encoder).float().train()
+        return Hinted(quicker(widen(pipe.unet)), pipe.text_encoder).float().train()
 
     def ready(model: nn.Module):
         return video_pipeline(model.unet, model.text, pipe.vae, pipe.tokenizer)
 
     def write(model: nn.Module, folder: Path) -> dict:
         whole = ready(model)
-        scores = hint_scores(whole, 96 if steps >= 500 else 4)
+        scores = hint_scores(whole, 48 if steps >= 500 else 4)
         with tempfile.TemporaryDirectory() as place:
             save(whole, Path(place))
             difference.keep_difference(Path(place), tiny, folder, "tiny-video")
         return scores
 
     def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-        some = clips_to_ask(16 if steps >= 500 else 4)
+        some = clips_to_ask(8 if steps >= 500 else 4)
         true, whole = toybox.film(some, FRAMES), ready(model)
         asked = [clip.caption for clip in some]
         drawn = draw_between(whole, asked, true[:, 0], true[:, -1])
@@ -131,7 +132,7 @@ def tiny_pixeldance(*, steps: int | None = None, seed: int = 0) -> Recipe:
         share=1,
         decay=0.4,
         optimizer=lambda model: muon.Muon(groups_of(model, RATE)),
-        watch=lambda states, work: observed(states, look, work, 10),
+        watch=lambda states, work: observed(states, look, work, 15),
     )
 
 

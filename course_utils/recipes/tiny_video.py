@@ -13,7 +13,7 @@ from torch import nn
 from course_utils import models, toybox
 from course_utils.images import save_sheet
 from course_utils.measure import clips as judge
-from course_utils.methods.text_to_video import as_saved, draw_clips, inflate
+from course_utils.methods.text_to_video import as_saved, draw_clips, inflate, quicker
 from course_utils.models import difference
 from course_utils.models.pipelines import encode
 from course_utils.recipes.monitor import observed
@@ -29,7 +29,8 @@ from course_utils.tiny.video import (
 )
 from course_utils.training import muon
 
-BATCH, RATE, CLIPS = 4, 1e-3, 4096
+BATCH, RATE, CLIPS = 4, 1e-3, 3072
+LOW, MORE = 5e-4, 1000  # rate and steps of the second part
 HEAD = 16  # transformer_in is eight heads wide: with 32, half of all time would be its
 
 CARD = """# tiny-video
@@ -45,25 +46,26 @@ together, and plain diffusers loads it: `TextToVideoSDPipeline.from_pretrained(f
 | the first frame, everything right | {first} | {true_first} |
 | the same toy in all frames | {same} | {true_same} |
 
-Read by the segmenter and the oracle; DPM-Solver++, 20 steps, guidance 3.
+Read by the segmenter and the oracle; DPM-Solver++, 10 steps, guidance 3.
 
 - **Data** clips of the toybox, split "train": one toy that moves, turns, grows,
   shrinks, jumps or changes its colour.
 - **Parts** those of tiny-sd, its UNet inflated to a UNet3DConditionModel. Temporal
-  layers, attention and the text encoder learn; what only draws is frozen.
+  layers, attention and the text encoder learn, at last all.
 - **Training** {steps} steps of {batch_size} clips, seed {seed}; Muon at {lr} for what
-  is new, at 0.3 of it for the rest; captions left out in 10 %; averaged weights.
+  is new, at 0.3 of it for attention and words, the rest frozen; then {more} steps in
+  which all learns, at {low}; captions left out in 10 %; averaged weights.
 - **On disk** the difference to tiny-sd, a byte a weight and a scale a row, safetensors.
 """
 
 
 def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """Start from the shipped miniature."""
-    tiny, steps = models.path("tiny"), steps or 3600
+    tiny, steps = models.path("tiny"), steps or 2400
     pipe = models.load("text-to-image", tiny)
 
     def build() -> nn.Module:
-        deep = as_saved(inflate(pipe.unet, HEAD))
+        deep = quicker(as_saved(inflate(pipe.unet, HEAD)))
         encoder = pipe.text_encoder.requires_grad_(True)
         return VideoTrunk(deep, encoder).float().train()
 
@@ -72,44 +74,61 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
 
     def write(model: nn.Module, folder: Path) -> dict:
         whole = ready(model)
-        scores = clip_scores(whole, 200 if steps >= 500 else 4)
+        scores = clip_scores(whole, 96 if steps >= 500 else 4)
         with tempfile.TemporaryDirectory() as place:
             save(whole, Path(place))
             difference.keep_difference(Path(place), tiny, folder)
         return scores
 
     def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-        some = judge.clips_to_ask(16 if steps >= 500 else 4)
+        some = judge.clips_to_ask(8 if steps >= 500 else 4)
         asked = [clip.caption for clip in some]
         videos = draw_clips(ready(model), asked, frames=FRAMES)
         save_sheet(sheet, videos[:8].flatten(0, 1))
-        return scores_of(videos, some), asked[:8]
+        return clip_rows(videos, some), asked[:8]
 
-    return Recipe(
-        model=build,
-        batch=video_batch(
+    def batch(number: int):
+        return video_batch(
             functools.partial(encode, pipe.vae),
             functools.partial(tokenise, pipe.tokenizer),
             BATCH,
             min(CLIPS, steps * BATCH),
-            seed,
-        ),
-        loss=video_loss,
+            number,
+        )
+
+    shared = dict(loss=video_loss, batch_size=BATCH, ema=0.998, share=1)
+    shared |= dict(watch=lambda states, work: observed(states, look, work, 15))
+
+    def on(model: nn.Module) -> Recipe:
+        """All of it learns on, at a rate that only falls."""
+        return Recipe(
+            model=lambda: model.train().requires_grad_(True),
+            batch=batch(seed + 1),
+            save=lambda *_: {},
+            card="",
+            steps=MORE if steps >= 500 else steps,
+            lr=LOW,
+            seed=seed + 1,
+            optimizer=lambda model: muon.Muon(groups_of(model, LOW, 1.0)),
+            **shared,
+        )
+
+    return Recipe(
+        model=build,
+        batch=batch(seed),
         save=write,
         card=CARD,
         steps=steps,
-        batch_size=BATCH,
         lr=RATE,
         seed=seed,
-        ema=0.998,
-        share=1,
         decay=0.4,
         optimizer=lambda model: muon.Muon(groups_of(model, RATE)),
-        watch=lambda states, work: observed(states, look, work, 10),
+        then=on,
+        **shared,
     )
 
 
-def scores_of(videos, some: list[toybox.Clip]) -> dict[str, float]:
+def clip_rows(videos, some: list[toybox.Clip]) -> dict[str, float]:
     """How well videos show the clips: the rows of the card."""
     right = judge.did(videos, some).float()
     moves = [k for k, clip in enumerate(some) if clip.motion.startswith("moves")]
@@ -125,9 +144,9 @@ def clip_scores(pipe, n: int) -> dict:
     """The rows of the card, as it words them."""
     some = judge.clips_to_ask(n)
     asked = [clip.caption for clip in some]
-    drawn = scores_of(draw_clips(pipe, asked, frames=FRAMES, steps=20), some)
-    true = scores_of(toybox.film(some, FRAMES), some)
+    drawn = clip_rows(draw_clips(pipe, asked, frames=FRAMES), some)
+    true = clip_rows(toybox.film(some, FRAMES), some)
     found = drawn | {f"true_{name}": value for name, value in true.items()}
     return {name: f"{value:.1%}" for name, value in found.items()} | dict(
-        n=n, frames=FRAMES
+        n=n, frames=FRAMES, more=MORE, low=LOW
     )

@@ -1,8 +1,9 @@
 """What the text-to-video miniature learns from: clips, and captions that say a motion.
 
-What drew pictures stays as it is where it only draws: ResNet blocks and convolutions.
-What is new learns, and so do the words and how a frame listens to them: no picture ever
-taught them what "moves left" means.
+At first what drew pictures stays as it is where it only draws: ResNet blocks and
+convolutions. What is new learns, and so do the words and how a frame listens to them:
+no picture ever taught them what "moves left" means. Once toys move, the rest learns on,
+too: toys between two places are new to it.
 """
 
 import functools
@@ -39,8 +40,8 @@ class VideoTrunk(nn.Module):
         return self.unet(x_t, t, words).sample
 
 
-def groups_of(model: VideoTrunk, rate: float) -> list[dict]:
-    """Parameter groups for Muon: what is new at `rate`, what was there at 0.3 of it.
+def groups_of(model: VideoTrunk, rate: float, old: float = 0.3) -> list[dict]:
+    """Parameter groups for Muon: what is new at `rate`, what was there at `old` of it.
 
     The layers that start at zero have to leave it before what stands before them can
     learn, and Muon takes them away too slowly: AdamW, at twice the rate.
@@ -51,7 +52,7 @@ def groups_of(model: VideoTrunk, rate: float) -> list[dict]:
         if p.requires_grad and id(p) not in ends:
             parts[is_temporal(name), p.ndim < 2].append(p)
     groups = [
-        {"params": some, "lr": rate if new else 0.3 * rate, "muon": not flat}
+        {"params": some, "lr": rate if new else old * rate, "muon": not flat}
         for (new, flat), some in parts.items()
     ]
     first = [p for layer in new_ends(model.unet) for p in layer.parameters()]
