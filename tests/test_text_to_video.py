@@ -83,6 +83,15 @@ def test_a_temporal_convolution_is_four_kernels_along_the_frames():
     torch.testing.assert_close(x + y, theirs, atol=1e-4, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_a_flat_convolution_computes_the_same_numbers():
+    layer, x = trained_conv(), torch.randn(3, 96, 4, 5)
+    slow = layer(x, num_frames=3)
+    fast = tv.quicker(layer)
+    assert isinstance(fast.conv4[-1], tv.FlatConv)
+    torch.testing.assert_close(fast(x, num_frames=3), slow, atol=1e-5, rtol=1e-5)
+
+
 def along_time(x):
     """(B, C, F, h, w) as temporal attention gets it: (B h w, F, C)."""
     return x.permute(0, 3, 4, 2, 1).flatten(0, 2)
