@@ -15,6 +15,7 @@ TASKS = {
     "controlnet": "ControlNetModel",
     "instruct": "DiffusionPipeline",
     "text-to-video": "DiffusionPipeline",
+    "motion": "MotionAdapter",
 }
 # A DiffusionPipeline is whatever its folder says: these are the classes for a task.
 # All others make pictures; AutoPipeline finds the right sister, or says it has none.
@@ -26,7 +27,9 @@ DOERS = {
         "StableDiffusionXLInstructPix2PixPipeline",
     ),
     "text-to-video": ("TextToVideoSDPipeline", "AnimateDiffPipeline"),
+    "motion": ("MotionAdapter",),
 }
+SINGLE = ("ControlNetModel", "MotionAdapter")  # parts of pipelines, not pipelines
 PICTURES = [task for task in TASKS if task not in DOERS]
 # What from_pretrained may be told beside a pipeline's own parts (unet=, scheduler=).
 OPTIONS = ["dtype", "torch_dtype", "variant", "cache_dir", "token", "device_map"]
@@ -68,7 +71,7 @@ def check_control(options: dict[str, Any]) -> None:
 def checked_options(options: dict[str, Any], kind: str) -> dict[str, Any]:
     """Options that from_pretrained of `kind` takes; dtype as torch has it."""
     parts = ["controlnet"] if tasks_of(kind) == PICTURES else []
-    if kind != "ControlNetModel":  # a single part
+    if kind not in SINGLE:
         parts += [*inspect.signature(class_of(kind).__init__).parameters][1:]
     known = dict.fromkeys([*OPTIONS, *parts])
     unknown = [name for name in options if name not in known]

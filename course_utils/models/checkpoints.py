@@ -128,6 +128,14 @@ REGISTRY = {
         revision="1f35e3dc3350d649f342bb7618fe34ac8fae5c9e",
         note="this commit is its pull request 46: main has no safetensors",
     ),
+    "animatediff": Checkpoint(
+        repo="guoyww/animatediff-motion-adapter-v1-5-2",
+        licence="apache-2.0",
+        gigabytes=1.8,
+        vram=8,
+        tasks={"motion": "MotionAdapter"},
+        note="plug it into sd15, or into what was tuned from it",
+    ),
     "modelscope": Checkpoint(
         repo="ali-vilab/text-to-video-ms-1.7b",
         licence="cc-by-nc-4.0 (not for commercial use)",
