@@ -13,6 +13,7 @@ from course_utils.images import check_tensor, in_parts
 from course_utils.toybox import MOTIONS
 
 VERBS = [*MOTIONS[:8], "becomes"]  # whatever the colour
+NARROW = 6  # numbers a frame: a covariance needs more clips than features
 
 
 class ClipReader(nn.Module):
@@ -29,15 +30,15 @@ class ClipReader(nn.Module):
                 nn.ReLU(),
             ]
         self.body = nn.Sequential(*layers)  # (B, 2 width, F, 4, 4)
-        self.narrow = nn.Linear(2 * width * 4 * 4, width)
-        self.answer = nn.Linear(3 * width, len(VERBS))
+        self.narrow = nn.Linear(2 * width * 4 * 4, NARROW)
+        self.answer = nn.Linear(3 * NARROW, len(VERBS))
 
     def see(self, videos: Tensor) -> Tensor:
-        """Features (B, 3 * width): how a clip begins, how it is, how it ends."""
+        """Features (B, 18): how a clip begins, how it is, how it ends."""
         small = F.avg_pool2d(videos.flatten(0, 1), 2)  # 32x32 is enough to see motion
         small = small.unflatten(0, videos.shape[:2]).transpose(1, 2)
         maps = self.body(small).transpose(1, 2)  # (B, F, C, 4, 4)
-        rows = self.narrow(maps.flatten(2))  # (B, F, width)
+        rows = self.narrow(maps.flatten(2))  # (B, F, NARROW)
         return torch.cat([rows[:, 0], rows.mean(1), rows[:, -1]], 1)
 
     def forward(self, videos: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ class ClipReader(nn.Module):
 
 
 def clip_features(videos: Tensor, net: nn.Module | None = None) -> Tensor:
-    """Features (B, 48) of videos (B, F, 3, 64, 64) in [-1, 1], F at least 4."""
+    """Features (B, 18) of videos (B, F, 3, 64, 64) in [-1, 1], F at least 4."""
     check_tensor(videos, "videos")
     if videos.ndim != 5 or videos.shape[2:] != (3, 64, 64) or videos.shape[1] < 4:
         raise ValueError(

@@ -28,7 +28,7 @@ from course_utils.tiny.video import FRAMES, video_batch, video_loss
 from course_utils.training import muon
 
 BATCH, RATE = 4, 1e-3
-MOTION, LAST = "jumps", 350  # what it is for, and the steps of the last part
+MOTION, LAST = "jumps", 800  # what it is for, and the steps of the last part
 
 CARD = """# tiny-motion
 
@@ -49,8 +49,8 @@ Read by the segmenter and the oracle; DPM-Solver++, 10 steps, guidance 3.
   of all motions moves things, but not as it is told.
 - **Parts** motion modules alone; tiny is frozen.
 - **Training** {steps} steps of {batch_size} clips and {last} of that motion, seed
-  {seed}; Muon at {lr}, then at half of it, what was zero at first with AdamW at twice
-  that; captions left out in 10 %; averaged weights.
+  {seed}; Muon at {lr}, what was zero at first with AdamW at twice that; captions left
+  out in 10 %; averaged weights.
 - **On disk** safetensors in half precision.
 """
 
@@ -75,7 +75,7 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return scores | dict(motion=MOTION, last=LAST)
 
     def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-        some = judge.clips_to_ask(8 if steps >= 500 else 4)
+        some = judge.clips_to_ask(8 if steps >= 500 else 4, motion=MOTION)
         asked = [clip.caption for clip in some]
         videos = draw_clips(ready(model), asked, frames=FRAMES)
         save_sheet(sheet, videos[:8].flatten(0, 1))
@@ -99,8 +99,9 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
             save=lambda *_: {},
             card="",
             steps=LAST if steps >= 500 else steps,
-            lr=0.5 * RATE,
-            optimizer=lambda model: muon.Muon(groups_of_motion(model.unet, 0.5 * RATE)),
+            lr=RATE,
+            decay=0.4,
+            optimizer=lambda model: muon.Muon(groups_of_motion(model.unet, RATE)),
             **shared,
         )
 
