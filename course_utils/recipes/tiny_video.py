@@ -30,7 +30,7 @@ from course_utils.tiny.video import (
 from course_utils.training import muon
 
 BATCH, RATE, CLIPS = 4, 1e-3, 3072
-LOW, MORE = 5e-4, 700  # rate and steps of the second part
+LOW, MORE, PARTS = 5e-4, 700, 2  # rate and steps of what follows, and how often
 HEAD = 16  # transformer_in is eight heads wide: with 32, half of all time would be its
 
 CARD = """# tiny-video
@@ -54,7 +54,7 @@ Read by the segmenter and the oracle; DPM-Solver++, 10 steps, guidance 3.
   layers, attention and the text encoder learn, at last all.
 - **Training** {steps} steps of {batch_size} clips, seed {seed}; Muon at {lr} for what
   is new, at 0.3 of it for attention and words, the rest frozen; then {more} steps in
-  which all learns, at {low}; captions left out in 10 %; averaged weights.
+  which all learns, at {low}, twice; captions left out in 10 %; averaged weights.
 - **On disk** the difference to tiny-sd, a byte a weight and a scale a row, safetensors.
 """
 
@@ -99,17 +99,18 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
     shared = dict(loss=video_loss, batch_size=BATCH, ema=0.998, share=1)
     shared |= dict(watch=lambda states, work: observed(states, look, work, 15))
 
-    def on(model: nn.Module) -> Recipe:
-        """All of it learns on, at a rate that only falls."""
+    def on(model: nn.Module, part: int = 1) -> Recipe:
+        """All of it learns on, at a rate that only falls; then once more."""
         return Recipe(
             model=lambda: model.train().requires_grad_(True),
-            batch=batch(seed + 1, 2048),
+            batch=batch(seed + part, 2048),
             save=lambda *_: {},
             card="",
             steps=MORE if steps >= 500 else steps,
             lr=LOW,
-            seed=seed + 1,
+            seed=seed + part,
             optimizer=lambda model: muon.Muon(groups_of(model, LOW, 1.0)),
+            then=(lambda model: on(model, part + 1)) if part < PARTS else None,
             **shared,
         )
 
