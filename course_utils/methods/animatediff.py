@@ -9,6 +9,7 @@ into every model that was tuned from the same one, a DreamBooth-ed one, say.
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from course_utils.images import check_whole
@@ -99,9 +100,16 @@ def groups_of_motion(unet: nn.Module, rate: float) -> list[dict]:
 
 
 def save_adapter(unet: nn.Module, folder: str | Path) -> None:
-    """Write a UNetMotionModel's motion modules as the folder of a MotionAdapter."""
+    """Write a UNetMotionModel's motion modules as the folder of a MotionAdapter.
+
+    diffusers' save_motion_modules writes single precision whatever the network is in;
+    so the file is written once more.
+    """
     with no_loading_bars():
         unet.save_motion_modules(str(folder))
+    file = Path(folder) / "diffusion_pytorch_model.safetensors"
+    weights = {name: x.to(unet.dtype) for name, x in load_file(file).items()}
+    save_file(weights, file, metadata={"format": "pt"})
 
 
 def animated(pipe, adapter: nn.Module):
