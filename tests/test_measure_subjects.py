@@ -84,6 +84,7 @@ def test_a_class_that_is_one_picture_has_drifted_and_a_varied_one_has_not():
     assert subjects.drift(varied, varied, "star") == 0
     assert subjects.drift(same, varied, "star") == pytest.approx(0.75)
     assert subjects.drift(none, varied, "star") == 1
+    assert subjects.drift(varied, none, "star") == 0, "there was nothing to lose"
     assert subjects.class_kept(varied, "cat")["kept"] == 0
 
 

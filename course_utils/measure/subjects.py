@@ -179,6 +179,9 @@ def _kinds(values: list) -> float:
 
 
 def drift(after: Tensor, before: Tensor, toy: str) -> float:
-    """How much of the class is lost, 0 nothing to 1 all; draw both from one noise."""
+    """How much of the class is lost, 0 nothing to 1 all; draw both from one noise.
+
+    0 where the oracle saw none before, as in pictures of another world than the toybox.
+    """
     kept, had = (class_kept(images, toy)["kept"] for images in (after, before))
-    return max(0.0, 1 - kept / had)
+    return max(0.0, 1 - kept / had) if had else 0.0
