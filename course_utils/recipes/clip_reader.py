@@ -36,7 +36,7 @@ generator is trained with it.
 def clip_reader(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """The network that names motions."""
     learnt = ClipReader, clips_and_verbs, verb_loss, reader_scores, "held_out"
-    options = dict(card=CARD, steps=steps or 500, seed=seed, offset=6000)
+    options = dict(card=CARD, steps=steps or 2500, seed=seed, offset=6000)
     return pixel_judge(*learnt, **options)
 
 

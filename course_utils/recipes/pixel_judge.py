@@ -1,4 +1,4 @@
-"""What the recipes of the judges that answer for each pixel share."""
+"""What the recipes of the judges of pixels, points and clips share."""
 
 import functools
 from collections.abc import Callable
@@ -33,7 +33,10 @@ def pixel_judge(
 
     def build() -> nn.Module:
         torch.manual_seed(seed + offset)
-        return kind().to(memory_format=torch.channels_last)  # faster
+        net = kind()
+        if any(p.ndim > 4 for p in net.parameters()):  # of clips
+            return net
+        return net.to(memory_format=torch.channels_last)  # faster
 
     def save(model: nn.Module, folder: Path) -> dict:
         weights = artifacts.half(model.state_dict())
