@@ -25,7 +25,7 @@ def rng():
         (dict(place=None), "place=None is not one of"),
         (dict(scale=0), "scale=0 must be above 0 and at most 2"),
         (dict(scale=-1.0), "scale=-1.0 must be above 0"),
-        (dict(scale=math.nan), "nan: scale, turn, shift and pose must be finite"),
+        (dict(scale=math.nan), "nan: scale, turn, shift, pose and legs must be finite"),
         (dict(scale="big"), "'big': scale, turn"),
         (dict(turn=math.inf), "inf: scale, turn"),
         (dict(shift=(0.6, 0.0)), "out of the picture: a shift is a share"),
