@@ -40,7 +40,7 @@ def clips_to_ask(n: int, seed: int = 0, **choices) -> list[Clip]:
 
 
 def check_videos(videos: object, clips: Sequence[Clip] | None = None) -> None:
-    """Refuse what is no (B, F, 3, 64, 64) with of two frames or more."""
+    """Refuse what is no (B, F, 3, 64, 64) of two frames or more."""
     check_tensor(videos, "videos")
     shape = tuple(videos.shape)
     if videos.ndim != 5 or shape[2:] != (3, 64, 64) or shape[1] < 2:
@@ -172,9 +172,8 @@ def _way(videos: Tensor) -> Tensor:
 def identity(videos: Tensor, clips: Sequence[Clip]) -> Tensor:
     """Whether the toy stays the same toy, on the same ground, all along, (B,) bool.
 
-    Kind, pattern, mood and ground never change; the colour only if the clip says so. A
-    toy that turns is looked at in the first frame only for what its turn may hide: its
-    kind and mood.
+    Kind, pattern, mood and ground never change; the colour only if the clip says so. Of
+    a toy that turns, which the oracle never saw, only colour and ground are compared.
     """
     check_videos(videos, clips)
     kept = []
