@@ -9,6 +9,7 @@ averaged at every step (section 3.4).
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,16 +30,22 @@ WINDOW = 8  # frames that are drawn together
 class Animator(nn.Module):
     """The four networks.
 
-    unet     a UNetMotionModel; only its motion modules learn
+    unet     a UNetMotionModel, or a UNet2DConditionModel that draws each frame alone
     control  a ControlNetModel; look  a UNet2DConditionModel: both are copies
     """
 
     def __init__(
-        self, unet: nn.Module, adapter: nn.Module, control: nn.Module, look: nn.Module
+        self,
+        unet: nn.Module,
+        adapter: nn.Module | None,
+        control: nn.Module,
+        look: nn.Module,
     ):
-        """Take a UNet2DConditionModel, and a MotionAdapter for it."""
+        """Take a UNet2DConditionModel, and a MotionAdapter for it or None."""
         super().__init__()
-        self.unet, self.control, self.look = moving(unet, adapter), control, look
+        self.moves = adapter is not None
+        self.unet = moving(unet, adapter) if self.moves else unet
+        self.control, self.look = control, look
 
     def forward(
         self,
@@ -54,20 +61,22 @@ class Animator(nn.Module):
         look; poses (B, F, 3, H, W) in 0..1.
         """
         frames = x_t.shape[2]
-        said = words.repeat_interleave(frames, 0)
+        said, when = (x.repeat_interleave(frames, 0) for x in (words, t))
         flat = x_t.transpose(1, 2).flatten(0, 1)
         down, middle = self.control(
-            flat, t.repeat_interleave(frames), said, poses.flatten(0, 1),
-            return_dict=False,
-        )  # fmt: skip
+            flat, when, said, poses.flatten(0, 1), return_dict=False
+        )
         residuals = dict(
             down_block_additional_residuals=down, mid_block_additional_residual=middle
         )
-        if picture is None:
-            return self.unet(x_t, t, said, **residuals).sample
-        bank = written(self.look, picture, words)
-        with reading(self.unet, bank):
-            return self.unet(x_t, t, said, **residuals).sample
+        seen = nullcontext()
+        if picture is not None:
+            seen = reading(self.unet, written(self.look, picture, words))
+        with seen:
+            if self.moves:
+                return self.unet(x_t, t, said, **residuals).sample
+            drawn = self.unet(flat, when, said, **residuals).sample
+            return drawn.unflatten(0, (-1, frames)).transpose(1, 2)
 
 
 @dataclass

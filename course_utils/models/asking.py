@@ -21,7 +21,7 @@ TASKS = {
 # All others make pictures; AutoPipeline finds the right sister, or says it has none.
 DOERS = {
     "unconditional": ("DDPMPipeline", "DDIMPipeline", "ConsistencyModelPipeline"),
-    "controlnet": ("ControlNetModel",),
+    "controlnet": ("ControlNetModel", "SparseControlNetModel"),
     "instruct": (
         "StableDiffusionInstructPix2PixPipeline",
         "StableDiffusionXLInstructPix2PixPipeline",
@@ -29,7 +29,8 @@ DOERS = {
     "text-to-video": ("TextToVideoSDPipeline", "AnimateDiffPipeline"),
     "motion": ("MotionAdapter",),
 }
-SINGLE = ("ControlNetModel", "MotionAdapter")  # parts of pipelines, not pipelines
+# Parts of pipelines, not pipelines.
+SINGLE = ("ControlNetModel", "SparseControlNetModel", "MotionAdapter")
 PICTURES = [task for task in TASKS if task not in DOERS]
 # What from_pretrained may be told beside a pipeline's own parts (unet=, scheduler=).
 OPTIONS = ["dtype", "torch_dtype", "variant", "cache_dir", "token", "device_map"]

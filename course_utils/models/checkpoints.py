@@ -136,6 +136,16 @@ REGISTRY = {
         tasks={"motion": "MotionAdapter"},
         note="plug it into sd15, or into what was tuned from it",
     ),
+    "sparsectrl": Checkpoint(
+        repo="guoyww/animatediff-sparsectrl-rgb",
+        licence="none named on its page (its authors' code is apache-2.0)",
+        gigabytes=1.0,
+        vram=10,
+        tasks={"controlnet": "SparseControlNetModel"},
+        variant="fp16",
+        revision="c9d1e5bbb578aed752f750efa65851ac09b71333",
+        note="for AnimateDiffSparseControlNetPipeline, with sd15 and a motion adapter",
+    ),
     "modelscope": Checkpoint(
         repo="ali-vilab/text-to-video-ms-1.7b",
         licence="cc-by-nc-4.0 (not for commercial use)",

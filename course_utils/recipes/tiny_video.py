@@ -30,7 +30,7 @@ from course_utils.tiny.video import (
 from course_utils.training import muon
 
 BATCH, RATE, CLIPS = 4, 1e-3, 3072
-LOW, MORE, PARTS = 5e-4, 700, 2  # rate and steps of what follows, and how often
+LATER = ((700, 5e-4), (700, 5e-4), (1600, 8e-4))  # steps and rates of what follows
 HEAD = 16  # transformer_in is eight heads wide: with 32, half of all time would be its
 
 CARD = """# tiny-video
@@ -53,8 +53,8 @@ Read by the segmenter and the oracle; DPM-Solver++, 10 steps, guidance 3.
 - **Parts** those of tiny-sd, its UNet inflated to a UNet3DConditionModel. Temporal
   layers, attention and the text encoder learn, at last all.
 - **Training** {steps} steps of {batch_size} clips, seed {seed}; Muon at {lr} for what
-  is new, at 0.3 of it for attention and words, the rest frozen; then {more} steps in
-  which all learns, at {low}, twice; captions left out in 10 %; averaged weights.
+  is new, at 0.3 of it for attention and words, the rest frozen; then all learns, for
+  {later}; captions left out in 10 %; averaged weights.
 - **On disk** the difference to tiny-sd, a byte a weight and a scale a row, safetensors.
 """
 
@@ -100,17 +100,18 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
     shared |= dict(watch=lambda states, work: observed(states, look, work, 15))
 
     def on(model: nn.Module, part: int = 1) -> Recipe:
-        """All of it learns on, at a rate that only falls; then once more."""
+        """All of it learns on, at a rate that only falls; then again."""
+        more, rate = LATER[part - 1]
         return Recipe(
             model=lambda: model.train().requires_grad_(True),
             batch=batch(seed + part, 2048),
             save=lambda *_: {},
             card="",
-            steps=MORE if steps >= 500 else steps,
-            lr=LOW,
+            steps=more if steps >= 500 else steps,
+            lr=rate,
             seed=seed + part,
-            optimizer=lambda model: muon.Muon(groups_of(model, LOW, 1.0)),
-            then=(lambda model: on(model, part + 1)) if part < PARTS else None,
+            optimizer=lambda model: muon.Muon(groups_of(model, rate, 1.0)),
+            then=(lambda model: on(model, part + 1)) if part < len(LATER) else None,
             **shared,
         )
 
@@ -148,6 +149,7 @@ def clip_scores(pipe, n: int, motion: str | None = None) -> dict:
     drawn = clip_rows(draw_clips(pipe, asked, frames=FRAMES), some)
     true = clip_rows(toybox.film(some, FRAMES), some)
     found = drawn | {f"true_{name}": value for name, value in true.items()}
+    later = ", then ".join(f"{steps} steps at {rate:g}" for steps, rate in LATER)
     return {name: f"{value:.1%}" for name, value in found.items()} | dict(
-        n=n, frames=FRAMES, more=MORE, low=LOW
+        n=n, frames=FRAMES, later=later
     )
