@@ -14,9 +14,9 @@ from course_utils import toybox
 from course_utils.measure import hints
 from course_utils.measure.clips import clips_to_ask, did
 from course_utils.methods.pixeldance import draw_between, hints_of, training_hints
+from course_utils.recipes.clips import BATCH
 from course_utils.recipes.recipe import Made, Recipe, produce
 from course_utils.recipes.tiny_pixeldance import (
-    BATCH,
     hinted_recipe,
     in_pipeline,
     started,

@@ -3,7 +3,6 @@
 PixelDance (Zeng et al. 2023). Kept is only what differs from tiny-video, in bytes.
 """
 
-import functools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,24 +18,21 @@ from course_utils.methods.instruct_pix2pix import widen
 from course_utils.methods.pixeldance import draw_between, training_hints
 from course_utils.methods.text_to_video import quicker
 from course_utils.models import difference
-from course_utils.models.pipelines import encode
 from course_utils.models.quiet import quiet
+from course_utils.recipes.clips import BATCH, CLIPS, clip_batch
 from course_utils.recipes.monitor import observed
 from course_utils.recipes.recipe import Recipe
-from course_utils.recipes.tiny_video import CLIPS
 from course_utils.tiny.pipelines import save, video_pipeline
-from course_utils.tiny.text import tokenise
 from course_utils.tiny.unet import SCHEDULE
 from course_utils.tiny.video import (
     FRAMES,
     VideoTrunk,
     groups_of,
-    video_batch,
     video_loss,
 )
 from course_utils.training import muon
 
-BATCH, RATE, OLD = 4, 7e-4, 0.6  # OLD: of the rate, for what was no layer of time
+RATE, OLD = 7e-4, 0.6  # OLD: of the rate, for what was no layer of time
 
 CARD = """# tiny-pixeldance
 
@@ -54,8 +50,8 @@ DPM-Solver++, 10 steps, guidance 2, tau 0.6; the first frame is held, but in the
 column.
 
 - **Data** clips of the toybox, split "train", as tiny-video's.
-- **Parts** those of tiny-video; its UNet learns on, with a second set of inputs, of
-  weight zero at first.
+- **Parts** those of tiny-video; of its UNet the layers of time, the attentions and the
+  first layer learn on, that one with a second set of inputs, of weight zero at first.
 - **Training** {steps} steps of {batch_size} clips, seed {seed}; Muon at {lr}; the last
   frame is one of the final three, with noise, and left out in 25 %; captions left out
   in 10 %; averaged weights.
@@ -124,13 +120,7 @@ def hinted_recipe(
 
     write, card  as a Recipe's `save` and `card`; options as a Recipe's: steps, seed
     """
-    plain = video_batch(
-        functools.partial(encode, pipe.vae),
-        functools.partial(tokenise, pipe.tokenizer),
-        BATCH,
-        min(CLIPS, options["steps"] * BATCH),
-        options["seed"] + 1,
-    )
+    plain = clip_batch(pipe, min(CLIPS, options["steps"] * BATCH), options["seed"] + 1)
 
     def build() -> nn.Module:
         return Hinted(quicker(widen(pipe.unet)), pipe.text_encoder).float().train()
