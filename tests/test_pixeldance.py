@@ -135,12 +135,12 @@ def test_a_sketch_is_a_disc_where_the_toy_will_be_and_the_truth_follows_it():
     drawn = hints.sketched(clips)
     assert drawn.shape == (6, 3, 64, 64)
     true = toybox.film(clips)
-    assert hints.followed(true, clips) == {"place": 1.0, "toy": 1.0}
+    assert hints.sketch_scores(true, clips) == {"place": 1.0, "toy": 1.0}
     still = true[:, :1].expand_as(true)
-    assert hints.followed(still, clips) == {"place": 0.0, "toy": 1.0}
+    assert hints.sketch_scores(still, clips) == {"place": 0.0, "toy": 1.0}
     copied = true.clone()
     copied[:, -1] = drawn
-    found = hints.followed(copied, clips)
+    found = hints.sketch_scores(copied, clips)
     assert found["place"] == 1.0 and found["toy"] == 0.0
     with pytest.raises(ValueError, match="videos for"):
-        hints.followed(true[:2], clips)
+        hints.sketch_scores(true[:2], clips)

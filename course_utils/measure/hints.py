@@ -3,7 +3,7 @@
 between_scores(videos, clips)     # first, last, middle
 blend(first, last, 8)             # the floor: one picture fades into the other
 sketched(clips)                   # last frames as a sketch: a disc for a toy
-followed(videos, clips)           # is the right toy where the sketch was?
+sketch_scores(videos, clips)           # is the right toy where the sketch was?
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def sketched(clips: Sequence[Clip]) -> Tensor:
     return toybox.render([Scene([disc], clip.last.ground) for disc, clip in pairs])
 
 
-def followed(videos: Tensor, clips: Sequence[Clip]) -> dict[str, float]:
+def sketch_scores(videos: Tensor, clips: Sequence[Clip]) -> dict[str, float]:
     """What videos (B, F, 3, 64, 64) made of sketched last frames, shares of B.
 
     place   the toy ends within NEAR pixels of its place

@@ -27,7 +27,7 @@ def clip_batch(
     return video_batch(see, hear, BATCH, clips, seed, motion)
 
 
-def watched(ready: Callable, n: int, motion: str | None = None) -> Callable:
+def observed_clips(ready: Callable, n: int, motion: str | None = None) -> Callable:
     """A Recipe's `watch`: n clips, drawn by the pipeline that `ready` makes."""
 
     def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:

@@ -59,11 +59,11 @@ def _count(steps: int) -> int:
 def _train_both(steps: int, seed: int, work: Path) -> Path:
     for which in GIVES:
         place = work / which
-        produce(twin, place / "end", place, which=which, steps=steps, seed=seed)
+        produce(hinted_twin, place / "end", place, which=which, steps=steps, seed=seed)
     return work
 
 
-def twin(*, which: str, steps: int, seed: int) -> Recipe:
+def hinted_twin(*, which: str, steps: int, seed: int) -> Recipe:
     """One of GIVES; what is kept of it are its scores."""
     pipe = started()
 
@@ -95,7 +95,7 @@ def twin_scores(pipe, n: int) -> dict[str, float]:
     return {
         "last": hints.last_right(both, some),
         "did": did(alone, some).float().mean().item(),
-    } | hints.followed(drawn, moved)
+    } | hints.sketch_scores(drawn, moved)
 
 
 def _keep(work: Path, folder: Path) -> dict:

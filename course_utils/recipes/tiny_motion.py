@@ -15,7 +15,13 @@ from course_utils.methods.animatediff import (
     new_adapter,
     save_adapter,
 )
-from course_utils.recipes.clips import BATCH, CLIPS, clip_batch, clip_scores, watched
+from course_utils.recipes.clips import (
+    BATCH,
+    CLIPS,
+    clip_batch,
+    clip_scores,
+    observed_clips,
+)
 from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.video import video_loss
 from course_utils.training import muon
@@ -71,7 +77,7 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return clip_batch(pipe, min(clips, steps * BATCH), seed, motion)
 
     shared = dict(loss=video_loss, batch_size=BATCH, seed=seed, ema=0.998, share=1)
-    shared |= dict(watch=watched(ready, 8 if steps >= 500 else 4, MOTION))
+    shared |= dict(watch=observed_clips(ready, 8 if steps >= 500 else 4, MOTION))
 
     def on(model: nn.Module) -> Recipe:
         """The motion modules learn on, from one motion."""

@@ -12,7 +12,13 @@ from torch import nn
 from course_utils import models, training
 from course_utils.methods.text_to_video import as_saved, inflate, quicker
 from course_utils.models import difference
-from course_utils.recipes.clips import BATCH, CLIPS, clip_batch, clip_scores, watched
+from course_utils.recipes.clips import (
+    BATCH,
+    CLIPS,
+    clip_batch,
+    clip_scores,
+    observed_clips,
+)
 from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.pipelines import save, video_pipeline
 from course_utils.tiny.video import VideoTrunk, groups_of, video_loss
@@ -75,7 +81,7 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return clip_batch(pipe, min(clips, steps * BATCH), number)
 
     shared = dict(loss=video_loss, batch_size=BATCH, ema=0.998, share=1)
-    shared |= dict(watch=watched(ready, 8 if steps >= 500 else 4))
+    shared |= dict(watch=observed_clips(ready, 8 if steps >= 500 else 4))
 
     def on(model: nn.Module, part: int = 1) -> Recipe:
         """All of it learns on, at a rate that only falls; then again."""
