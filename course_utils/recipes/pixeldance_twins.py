@@ -47,13 +47,13 @@ def pixeldance_twins(*, steps: int | None = None, seed: int = 0) -> Made:
         make=functools.partial(_train_both, steps, seed),
         save=_keep,
         card=CARD,
-        facts=dict(batch_size=BATCH, n=_count(steps)),
+        facts=dict(batch_size=BATCH, n=_count(steps), steps=steps, seed=seed),
         choices=dict(steps=steps, seed=seed),
     )
 
 
 def _count(steps: int) -> int:
-    return 48 if steps >= 400 else 4
+    return 48 if steps >= 400 else 2
 
 
 def _train_both(steps: int, seed: int, work: Path) -> Path:

@@ -86,7 +86,7 @@ def tiny_animate(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return dancing_batch(look_in, pair, n, frames, dances, seed)
 
     def watch(states, work: Path):
-        look = functools.partial(_look, pipe, 4 if first < 500 else 8)
+        look = functools.partial(_look, pipe, 1 if first < 500 else 8)
         return observed(states, look, work, 15)
 
     shared = dict(loss=dancing_loss, seed=seed, lr=RATE, ema=0.998, decay=0.4, share=1)
@@ -105,7 +105,8 @@ def tiny_animate(*, steps: int | None = None, seed: int = 0) -> Recipe:
         )
 
     def write(model: Animator, folder: Path) -> dict:
-        scores = dance_scores(Dancer(pipe, model.eval()), 24 if first >= 500 else 2)
+        n, frames = (24, 16) if first >= 500 else (1, 10)
+        scores = dance_scores(Dancer(pipe, model.eval()), n, frames)
         keep_parts(model, folder)
         return scores | dict(first_steps=first, steps=then, batch_size=2)
 

@@ -90,7 +90,7 @@ def tiny_pixeldance(*, steps: int | None = None, seed: int = 0) -> Recipe:
 
     def write(model: nn.Module, folder: Path) -> dict:
         whole = in_pipeline(pipe, model)
-        scores = hint_scores(whole, 48 if steps >= 500 else 4)
+        scores = hint_scores(whole, 48 if steps >= 500 else 2)
         with tempfile.TemporaryDirectory() as place:
             save(whole, Path(place))
             start = models.path("tiny-video")
@@ -98,7 +98,7 @@ def tiny_pixeldance(*, steps: int | None = None, seed: int = 0) -> Recipe:
         return scores
 
     def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-        some = clips_to_ask(8 if steps >= 500 else 4)
+        some = clips_to_ask(8 if steps >= 500 else 2)
         true = toybox.film(some, FRAMES)
         asked, ends = [clip.caption for clip in some], (true[:, 0], true[:, -1])
         drawn = draw_between(in_pipeline(pipe, model), asked, *ends, hold=False)

@@ -25,7 +25,7 @@ from course_utils.tiny.video import VideoTrunk, groups_of, video_loss
 from course_utils.training import muon
 
 RATE = 1e-3
-LATER = ((700, 5e-4), (700, 5e-4), (1600, 8e-4), (1600, 6e-4))  # steps and rates
+LATER = ((700, 5e-4), (700, 5e-4), (1600, 8e-4))  # steps and rates of what follows
 HEAD = 16  # transformer_in is eight heads wide: with 32, half of all time would be its
 
 CARD = """# tiny-video
