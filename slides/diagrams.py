@@ -1,0 +1,1 @@
+"""What the decks draw themselves: one function a picture, its title its words."""
