@@ -67,6 +67,12 @@ def test_nothing_that_a_run_gives_is_typed_by_hand(parts):
         assert not re.search(r"\d\s?%|\d\.\d|\d\s?(dB|s|seconds)\b", text), text
 
 
+def test_code_on_a_slide_is_a_cell_of_a_lesson(parts):
+    for slide in parts:
+        for body in re.findall(r"```python\n(.*?)\n```", slide, re.DOTALL):
+            assert re.fullmatch(r'\{\{\d\d code "[^"]+"\}\}', body), body
+
+
 def test_every_slide_has_notes_that_say_how_long_and_what_to_do(parts):
     for slide in parts:
         said = slides.notes(slide)
