@@ -96,6 +96,30 @@ def test_the_words_of_a_picture_that_a_deck_gives_itself_are_words(parts):
             assert not words or len(words) > 8, "leave it empty: the lesson's are taken"
 
 
+TALK = (ROOT / "slides" / "talk.md").read_text("utf-8")
+SECTIONS = (
+    "landscape, good for, GAN, Shortcoming, trilemma, Diffusion, Stable Diffusion, "
+    "language model, Illusions, SDEdit, DiffEdit, Imagic, InstructPix2Pix, DreamBooth, "
+    "Textual Inversion, ControlNet, solid, move, Lightning, Cascade, Getting started"
+)
+
+
+def test_the_talk_tells_the_whole_story_in_an_hour_and_a_bit():
+    titles = " ".join(re.findall(r"^# (.+)$", TALK, re.MULTILINE)).lower()
+    assert not [x for x in SECTIONS.lower().split(", ") if x not in titles]
+    minutes = re.findall(r"^([\d.]+) min\.$", TALK, re.MULTILINE)
+    assert 60 <= sum(map(float, minutes)) <= 75
+
+
+def test_the_talk_says_what_is_to_come_and_shows_what_is_here():
+    lessons = {path.name[:2] for path in (ROOT / "notebooks").glob("*.ipynb")}
+    coming = re.findall(r"^\*Lessons? (.+) (?:is|are) to come", TALK, re.MULTILINE)
+    coming = set(re.findall(r"\d\d", " ".join(coming)))
+    assert not coming & lessons, "it is here: show its pictures instead of a diagram"
+    shown = set(re.findall(r"figure:(\d\d)", TALK))
+    assert lessons == shown, "a lesson has no picture in slides/talk.md"
+
+
 def test_every_drawing_is_used_and_says_what_it_shows():
     used = set(re.findall(r"diagram:(\w+)", "".join(p.read_text() for p in DECKS)))
     assert all(len(slides._drawn(name)[0]) > 8 for name in used)

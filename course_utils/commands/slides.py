@@ -46,7 +46,7 @@ ASKED = re.compile(
 )
 
 
-def make(chosen: Sequence[str] = (), kinds: Sequence[str] = KINDS) -> list[Path]:
+def build(chosen: Sequence[str] = (), kinds: Sequence[str] = KINDS) -> list[Path]:
     """Build the chosen decks, or all, into build/slides; return the files made."""
     paths, lessons = decks(chosen), Lessons()
     folder = choice.root() / "build" / "slides"
@@ -157,6 +157,7 @@ def _drawn(name: str) -> tuple[str, str, str]:
         raise ValueError(f"slides/diagrams.py has no function {name!r}")
     figure = drawings[name]()
     words = output.alt_text(None, figure)
+    figure.set_dpi(2 * figure.dpi)  # a slide is larger than a page
     mime, content = output.compressed(figure)
     return words, mime, base64.b64encode(content).decode()
 
