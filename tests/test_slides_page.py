@@ -49,7 +49,7 @@ FAULTS = """() => [...document.querySelectorAll('section[id]')].flatMap((slide, 
 @pytest.fixture(scope="module")
 def pages():
     """All decks as HTML: {stem: path}."""
-    return {path.stem: path for path in slides.build(kinds=["html"])}
+    return {path.stem: path for path in slides.typeset(kinds=["html"])}
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_the_speaker_reads_the_notes(pages):
 
 
 def test_pdf_and_pptx_have_a_page_a_slide(tmp_path):
-    files = slides.build(["05"], kinds=["pdf", "pptx"])
+    files = slides.typeset(["05"], kinds=["pdf", "pptx"])
     assert [path.suffix for path in files] == [".pdf", ".pptx"]
     assert all(path.stat().st_size > 50_000 for path in files)
     count = len(slides.split((ROOT / "slides" / "05_ddpm_forward.md").read_text()))

@@ -134,7 +134,7 @@ def make_slides(decks: tuple[str, ...]) -> None:
     """
     from course_utils.commands import slides
 
-    _leave(lambda: bool(slides.build(decks)))
+    _leave(lambda: bool(slides.typeset(decks)))
 
 
 @main.command("address")

@@ -46,22 +46,22 @@ ASKED = re.compile(
 )
 
 
-def build(chosen: Sequence[str] = (), kinds: Sequence[str] = KINDS) -> list[Path]:
+def typeset(chosen: Sequence[str] = (), kinds: Sequence[str] = KINDS) -> list[Path]:
     """Build the chosen decks, or all, into build/slides; return the files made."""
     paths, lessons = decks(chosen), Lessons()
     folder = choice.root() / "build" / "slides"
     folder.mkdir(parents=True, exist_ok=True)
-    filled = []
-    for path in paths:
-        filled.append(folder / path.name)
-        filled[-1].write_text(deck(path, lessons), encoding="utf-8")
-    for kind in kinds:
-        _marp(filled, kind)
-    made = [path.with_suffix(f".{kind}") for path in filled for kind in kinds]
-    for path in filled:
-        path.unlink()
-    print("\n".join(str(path) for path in made))
-    return made
+    filled = {folder / path.name: deck(path, lessons) for path in paths}
+    try:
+        for path, text in filled.items():
+            path.write_text(text, encoding="utf-8")
+        for kind in kinds:
+            print(f"{kind}: {len(filled)} in {folder}", flush=True)
+            _marp(list(filled), kind)
+    finally:
+        for path in filled:
+            path.unlink(missing_ok=True)
+    return [path.with_suffix(f".{kind}") for path in filled for kind in kinds]
 
 
 def decks(chosen: Sequence[str] = ()) -> list[Path]:
@@ -172,6 +172,7 @@ def _marp(files: Sequence[Path], kind: str) -> None:
     if not program.is_file():
         raise ValueError("Marp is missing: say `npm ci --ignore-scripts` in slides/")
     options = {"html": [], "pdf": ["--pdf", "--pdf-notes"], "pptx": ["--pptx"]}[kind]
+    options += [] if kind == "html" else ["--no-parallel", "--browser-timeout", "120"]
     command = [node, program, "--no-stdin", *options]
     done = subprocess.run(
         [*map(str, command), *map(str, files)],
