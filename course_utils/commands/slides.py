@@ -157,7 +157,8 @@ def _drawn(name: str) -> tuple[str, str, str]:
         raise ValueError(f"slides/diagrams.py has no function {name!r}")
     figure = drawings[name]()
     words = output.alt_text(None, figure)
-    figure.set_dpi(2 * figure.dpi)  # a slide is larger than a page
+    if not figure.images:  # pixels stay as they are; lines are drawn for a large screen
+        figure.set_dpi(2 * figure.dpi)
     mime, content = output.compressed(figure)
     return words, mime, base64.b64encode(content).decode()
 
