@@ -63,7 +63,8 @@ def test_a_shipped_model_has_a_card_a_config_and_a_log():
         card = (folder / "README.md").read_text(encoding="utf-8")
         words = ["Licence", f"course train {name}"]
         if list(folder.glob("**/*.safetensors")):  # others hold pictures or logs
-            assert list(folder.glob("*.json")) and (folder / "log.csv").exists(), name
+            assert list(folder.glob("**/*.json")), name
+            assert (folder / "log.csv").exists(), name
             words += ["Data", "Training", "Cost"]
         for word in words:
             assert word in card, (name, word)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from course_utils import models, schedules, toybox
+from course_utils.diffusion.solvers import dpm_sample
 from course_utils.measure import hints
 from course_utils.measure.clips import clips_to_ask
 from course_utils.methods import pixeldance
@@ -108,3 +109,38 @@ def test_true_clips_score_best_and_a_blend_is_worse_in_the_middle():
     assert blend["first"] == float("inf") and blend["middle"] > 0.01
     still = true[:, :1].expand_as(true)
     assert hints.last_right(still, some) == 0  # the toy has not moved on
+
+
+@pytest.mark.parametrize("predicts", ["noise", "v"])
+def test_what_is_held_ends_as_it_was_given_and_the_rest_as_it_would(predicts):
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(2, 4, 3, 3, generator=generator)
+    x = torch.randn(2, 4, 5, 3, 3, generator=generator)
+
+    def model(x_t, t):
+        return 0.3 * x_t
+
+    options = dict(num_steps=6, predicts=predicts)
+    free = dpm_sample(model, x, SCHEDULE, **options)
+    kept = pixeldance.held(model, first, SCHEDULE, predicts)
+    found = dpm_sample(kept, x, SCHEDULE, **options)
+    torch.testing.assert_close(found[:, :, 0], first, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[:, :, 1:], free[:, :, 1:])
+    assert (free[:, :, 0] - first).abs().max() > 0.1
+
+
+def test_a_sketch_is_a_disc_where_the_toy_will_be_and_the_truth_follows_it():
+    kinds = ["cat", "boat", "star"]
+    clips = clips_to_ask(6, motion=toybox.MOTIONS[:4], toy=kinds)
+    drawn = hints.sketched(clips)
+    assert drawn.shape == (6, 3, 64, 64)
+    true = toybox.film(clips)
+    assert hints.sketch_scores(true, clips) == {"place": 1.0, "toy": 1.0}
+    still = true[:, :1].expand_as(true)
+    assert hints.sketch_scores(still, clips) == {"place": 0.0, "toy": 1.0}
+    copied = true.clone()
+    copied[:, -1] = drawn
+    found = hints.sketch_scores(copied, clips)
+    assert found["place"] == 1.0 and found["toy"] == 0.0
+    with pytest.raises(ValueError, match="videos for"):
+        hints.sketch_scores(true[:2], clips)

@@ -1,5 +1,6 @@
 """Recipes of what draws clips and of what judges them, tried for two steps."""
 
+import json
 import subprocess
 import sys
 
@@ -72,6 +73,25 @@ def test_a_motion_module_is_tried_and_saved(tmp_path):
         128,
     ]
     assert "nan" not in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_pixeldance_is_tried_and_kept_as_what_differs_from_tiny_video(tmp_path):
+    name = "tiny-pixeldance"
+    folder = recipes.train(name, into=tmp_path, work=tmp_path / "w", steps=2)
+    kept = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+    assert kept["conv_in.weight"].shape[1] == 8  # twice as many inputs
+    assert not any(".resnets." in name and ".same" not in name for name in kept)
+    assert "nan" not in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_twins_of_pixeldance_leave_their_scores(tmp_path):
+    name = "pixeldance-twins"
+    folder = recipes.train(name, into=tmp_path, work=tmp_path / "w", steps=2)
+    scores = json.loads((folder / "twins.json").read_text(encoding="utf-8"))
+    assert set(scores) == {"rough", "exact"}
+    for row in scores.values():
+        assert set(row) == {"last", "did", "place", "toy"}
+        assert all(0 <= value <= 1 for value in row.values())
 
 
 def test_a_reader_of_clips_learns_from_each_verb_as_often():

@@ -13,6 +13,14 @@ def test_the_dancers_pointer_is_saved_and_says_what_it_scores(tmp_path):
     assert "held-out" in (folder / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_picture_that_dances_is_tried_and_kept_in_three_parts(tmp_path):
+    name = "tiny-animate"
+    folder = recipes.train(name, into=tmp_path, work=tmp_path / "w", steps=2)
+    kept = {part.name for part in folder.iterdir() if part.is_dir()} - {"w"}
+    assert kept == {"pose", "look", "motion"}
+    assert "nan" not in (folder / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_dance_shows_one_doll_in_other_poses():
     look, row = some_dance(np.random.default_rng(0), 5)
     assert len(row) == 5 and {scene.caption for scene in row} == {look.caption}

@@ -88,23 +88,24 @@ class Dancer:
     words: str = "a doll"
 
 
-def load_dancer(pipe, pose: Path, look: Path, motion: Path) -> Dancer:
-    """The parts of three folders, and the text-to-image pipeline that they fit."""
+def load_dancer(pipe, pose: Path, look: Path, motion: Path | None) -> Dancer:
+    """The parts of three folders, and the text-to-image pipeline that they fit.
+
+    Without motion each frame is drawn alone.
+    """
     from diffusers import ControlNetModel, MotionAdapter, UNet2DConditionModel
 
-    found = []
-    for kind, place in (
-        (ControlNetModel, pose),
-        (UNet2DConditionModel, look),
-        (MotionAdapter, motion),
-    ):
-        if not (Path(place) / "config.json").is_file():
-            raise FileNotFoundError(f"{place} holds no {kind.__name__} of diffusers")
-        options = dict(use_safetensors=True, local_files_only=True)
-        found.append(kind.from_pretrained(place, **options).float())
-    control, copied, adapter = found
-    parts = Animator(pipe.unet, adapter, control, copied)
-    return Dancer(pipe, parts.to(pipe.device).eval().requires_grad_(False))
+    adapter = None if motion is None else _part(MotionAdapter, motion)
+    copies = _part(ControlNetModel, pose), _part(UNet2DConditionModel, look)
+    parts = Animator(pipe.unet, adapter, *copies).to(pipe.device)
+    return Dancer(pipe, parts.eval().requires_grad_(False))
+
+
+def _part(kind: type, place: Path) -> nn.Module:
+    if not (Path(place) / "config.json").is_file():
+        raise FileNotFoundError(f"{place} holds no {kind.__name__} of diffusers")
+    options = dict(use_safetensors=True, local_files_only=True)
+    return kind.from_pretrained(place, **options).float()
 
 
 def windows_of(frames: int, length: int = WINDOW, overlap: int = 4) -> list[list[int]]:

@@ -8,6 +8,9 @@ The first frame is to be kept. The last is only a hint, such as a sketch: traini
 takes one of the final three frames for it, adds noise, and leaves it out in a quarter
 of the clips; sampling looks at it only while the noise is high.
 
+And the first frame is known, so it need not be predicted: `held` puts in what leads to
+it, at every step, as inpainting does with what lies outside its mask.
+
     paper      code     what it is
     c^image    hints    both instructions, (B, 4, F, h, w)
     tau        tau      share of the sampling that looks at the last frame
@@ -90,6 +93,22 @@ def hinted(
     return model
 
 
+def held(model: Model, first: Tensor, schedule: Schedule, predicts: str) -> Model:
+    """The same model, but for frame 1 it predicts what leads to `first`.
+
+    first     latents (B, 4, h, w)
+    predicts  what the model predicts: "noise", "x0" or "v"
+    """
+
+    def network(x_t: Tensor, t: Tensor) -> Tensor:
+        prediction, known = model(x_t, t).clone(), first.to(x_t)
+        noise = diffusion.predict_noise(x_t[:, :, 0], known, t, schedule)
+        prediction[:, :, 0] = diffusion.target(known, noise, t, schedule, predicts)
+        return prediction
+
+    return network
+
+
 @torch.no_grad()
 def draw_between(
     pipe,
@@ -101,6 +120,7 @@ def draw_between(
     steps: int = 10,
     guidance: float = 2.0,
     tau: float = 0.6,
+    hold: bool = True,
     seed: int = 0,
 ) -> Tensor:
     """Clips (B, frames, 3, H, W) in [-1, 1] that begin with `first`, end like `last`.
@@ -108,6 +128,8 @@ def draw_between(
     pipe         a TextToVideoSDPipeline whose UNet has twice as many inputs
     first, last  pictures (B, 3, H, W) in [-1, 1]; without a last one the clip goes
                  where the words say
+    tau          share of the sampling that looks at the last one
+    hold         whether the first frame is held, or only hinted at
     The noise of clip k depends on seed and k alone.
     """
     check_texts(prompts, "prompts")
@@ -125,6 +147,8 @@ def draw_between(
     plan, predicts = plan_of(pipe)
     options = dict(frames=frames, guidance=guidance, tau=tau)
     model = hinted(pipe, prompts, *latents, **options)
+    if hold:
+        model = held(model, latents[0], plan, predicts)
     found = dpm_sample(
         model, noise.to(latents[0]), plan, num_steps=steps, predicts=predicts
     )

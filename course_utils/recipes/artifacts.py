@@ -105,9 +105,8 @@ def write_card(folder: Path, work: Path, card: str) -> None:
 
 def foot_of_card(work: Path, command: str, file: str, licence: str) -> str:
     """The lines that end every card: cost, how to repeat it, licence."""
-    log = read_log(work / "log.csv")
     cost = (
-        f"- **Cost** {log[-1]['seconds'] if log else 0:.0f} seconds on "
+        f"- **Cost** {_seconds(work):.0f} seconds on "
         f"{torch.get_num_threads()} thread(s), {platform.machine()}, "
         f"torch {torch.__version__.split('+')[0]}.\n"
     )
@@ -116,6 +115,13 @@ def foot_of_card(work: Path, command: str, file: str, licence: str) -> str:
         f"- **Repeat it** `course train {command}` (course_utils/recipes/{file}.py).\n"
         f"- **Licence** {licence}.\n"
     )
+
+
+def _seconds(work: Path) -> float:
+    """What a training took, with those that came after it."""
+    log, then = read_log(work / "log.csv"), work / "then"
+    own = log[-1]["seconds"] if log else 0.0
+    return own + (_seconds(then) if then.is_dir() else 0.0)
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,14 +3,11 @@
 The picture model is frozen, all of it, text encoder included (Guo et al. 2023).
 """
 
-import functools
 from pathlib import Path
 
 from torch import nn
 
-from course_utils import models
-from course_utils.images import save_sheet
-from course_utils.measure import clips as judge
+from course_utils import models, training
 from course_utils.methods.animatediff import (
     Mover,
     animated,
@@ -18,16 +15,18 @@ from course_utils.methods.animatediff import (
     new_adapter,
     save_adapter,
 )
-from course_utils.methods.text_to_video import draw_clips
-from course_utils.models.pipelines import encode
-from course_utils.recipes.monitor import observed
+from course_utils.recipes.clips import (
+    BATCH,
+    CLIPS,
+    clip_batch,
+    clip_scores,
+    observed_clips,
+)
 from course_utils.recipes.recipe import Recipe
-from course_utils.recipes.tiny_video import CLIPS, clip_rows, clip_scores
-from course_utils.tiny.text import tokenise
-from course_utils.tiny.video import FRAMES, video_batch, video_loss
+from course_utils.tiny.video import video_loss
 from course_utils.training import muon
 
-BATCH, RATE = 4, 1e-3
+RATE = 1e-3
 MOTION, LAST = "jumps", 800  # what it is for, and the steps of the last part
 
 CARD = """# tiny-motion
@@ -74,20 +73,11 @@ def tiny_motion(*, steps: int | None = None, seed: int = 0) -> Recipe:
         save_adapter(model.unet.half(), folder)
         return scores | dict(motion=MOTION, last=LAST)
 
-    def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-        some = judge.clips_to_ask(8 if steps >= 500 else 4, motion=MOTION)
-        asked = [clip.caption for clip in some]
-        videos = draw_clips(ready(model), asked, frames=FRAMES)
-        save_sheet(sheet, videos[:8].flatten(0, 1))
-        return clip_rows(videos, some), asked[:8]
-
-    def batch(clips: int, motion: str | None = None):
-        hear = functools.partial(tokenise, pipe.tokenizer)
-        see, n = functools.partial(encode, pipe.vae), min(clips, steps * BATCH)
-        return video_batch(see, hear, BATCH, n, seed, motion)
+    def batch(clips: int, motion: str | None = None) -> training.Batch:
+        return clip_batch(pipe, min(clips, steps * BATCH), seed, motion)
 
     shared = dict(loss=video_loss, batch_size=BATCH, seed=seed, ema=0.998, share=1)
-    shared |= dict(watch=lambda states, work: observed(states, look, work, 15))
+    shared |= dict(watch=observed_clips(ready, 8 if steps >= 500 else 4, MOTION))
 
     def on(model: nn.Module) -> Recipe:
         """The motion modules learn on, from one motion."""

@@ -4,33 +4,28 @@ Text-to-video as ModelScope and Zeroscope have it: tiny's UNet, inflated. Kept i
 what differs from tiny-sd, in bytes (models/difference.py).
 """
 
-import functools
 import tempfile
 from pathlib import Path
 
 from torch import nn
 
-from course_utils import models, toybox
-from course_utils.images import save_sheet
-from course_utils.measure import clips as judge
-from course_utils.methods.text_to_video import as_saved, draw_clips, inflate, quicker
+from course_utils import models, training
+from course_utils.methods.text_to_video import as_saved, inflate, quicker
 from course_utils.models import difference
-from course_utils.models.pipelines import encode
-from course_utils.recipes.monitor import observed
+from course_utils.recipes.clips import (
+    BATCH,
+    CLIPS,
+    clip_batch,
+    clip_scores,
+    observed_clips,
+)
 from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.pipelines import save, video_pipeline
-from course_utils.tiny.text import tokenise
-from course_utils.tiny.video import (
-    FRAMES,
-    VideoTrunk,
-    groups_of,
-    video_batch,
-    video_loss,
-)
+from course_utils.tiny.video import VideoTrunk, groups_of, video_loss
 from course_utils.training import muon
 
-BATCH, RATE, CLIPS = 4, 1e-3, 3072
-LATER = ((700, 5e-4), (700, 5e-4), (1600, 8e-4))  # steps and rates of what follows
+RATE = 1e-3
+LATER = ((700, 5e-4), (700, 5e-4), (1600, 8e-4), (1600, 6e-4))  # steps and rates
 HEAD = 16  # transformer_in is eight heads wide: with 32, half of all time would be its
 
 CARD = """# tiny-video
@@ -78,26 +73,15 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
         with tempfile.TemporaryDirectory() as place:
             save(whole, Path(place))
             difference.keep_difference(Path(place), tiny, folder)
-        return scores
+        return scores | dict(later=later)
 
-    def look(model: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
-        some = judge.clips_to_ask(8 if steps >= 500 else 4)
-        asked = [clip.caption for clip in some]
-        videos = draw_clips(ready(model), asked, frames=FRAMES)
-        save_sheet(sheet, videos[:8].flatten(0, 1))
-        return clip_rows(videos, some), asked[:8]
+    later = ", then ".join(f"{more} steps at {rate:g}" for more, rate in LATER)
 
-    def batch(number: int, clips: int = CLIPS):
-        return video_batch(
-            functools.partial(encode, pipe.vae),
-            functools.partial(tokenise, pipe.tokenizer),
-            BATCH,
-            min(clips, steps * BATCH),
-            number,
-        )
+    def batch(number: int, clips: int = CLIPS) -> training.Batch:
+        return clip_batch(pipe, min(clips, steps * BATCH), number)
 
     shared = dict(loss=video_loss, batch_size=BATCH, ema=0.998, share=1)
-    shared |= dict(watch=lambda states, work: observed(states, look, work, 15))
+    shared |= dict(watch=observed_clips(ready, 8 if steps >= 500 else 4))
 
     def on(model: nn.Module, part: int = 1) -> Recipe:
         """All of it learns on, at a rate that only falls; then again."""
@@ -127,29 +111,4 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
         optimizer=lambda model: muon.Muon(groups_of(model, RATE)),
         then=on,
         **shared,
-    )
-
-
-def clip_rows(videos, some: list[toybox.Clip]) -> dict[str, float]:
-    """How well videos show the clips: the rows of the card."""
-    right = judge.did(videos, some).float()
-    moves = [k for k, clip in enumerate(some) if clip.motion.startswith("moves")]
-    return {
-        "did": round(right.mean().item(), 4),
-        "moves": round(right[moves].mean().item(), 4),
-        "first": round(judge.first_frame_scores(videos, some)["all"], 4),
-        "same": round(judge.identity(videos, some).float().mean().item(), 4),
-    }
-
-
-def clip_scores(pipe, n: int, motion: str | None = None) -> dict:
-    """The rows of the card, as it words them, for all motions or for one."""
-    some = judge.clips_to_ask(n, motion=motion)
-    asked = [clip.caption for clip in some]
-    drawn = clip_rows(draw_clips(pipe, asked, frames=FRAMES), some)
-    true = clip_rows(toybox.film(some, FRAMES), some)
-    found = drawn | {f"true_{name}": value for name, value in true.items()}
-    later = ", then ".join(f"{steps} steps at {rate:g}" for steps, rate in LATER)
-    return {name: f"{value:.1%}" for name, value in found.items()} | dict(
-        n=n, frames=FRAMES, later=later
     )

@@ -81,7 +81,7 @@ def vae(*, steps: int | None = None, seed: int = 0, small: bool = False) -> Reci
         net = whitened(model.vae) if small else model.vae
         net.save_pretrained(folder)
         ratio = psnr_of(net, toybox.render(world.scenes(n, numpy_rng(rng), "test")))
-        more = ";\n  then the decoder alone, for as many steps (not in the cost below)"
+        more = ";\n  then the decoder alone, for as many steps"
         return dict(n=n, psnr=ratio, refined="" if small else more)
 
     def learning(build: Callable, seed: int, then: Callable | None = None) -> Recipe:

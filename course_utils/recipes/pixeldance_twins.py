@@ -1,0 +1,105 @@
+"""What is the rough treatment of the last frame worth? Two PixelDances (lesson 24).
+
+One learns as the paper has it: the last frame is one of the final three, with noise,
+sometimes missing. Its twin always gets the true one. All else is equal.
+"""
+
+import functools
+import json
+from pathlib import Path
+
+from torch import nn
+
+from course_utils import toybox
+from course_utils.measure import hints
+from course_utils.measure.clips import clips_to_ask, did
+from course_utils.methods.pixeldance import draw_between, hints_of, training_hints
+from course_utils.recipes.clips import BATCH
+from course_utils.recipes.recipe import Made, Recipe, produce
+from course_utils.recipes.tiny_pixeldance import (
+    hinted_recipe,
+    in_pipeline,
+    started,
+)
+
+CARD = """# pixeldance-twins
+
+Two networks, trained as tiny-pixeldance for {steps} steps of {batch_size} clips each,
+seed {seed}. `rough`: the last frame is one of the final three, has noise, and is left
+out in 25 %. `exact`: always the true last frame. twins.json holds what each made of {n}
+clips that were never seen.
+
+"""
+
+
+def _exact(x0, schedule, generator):
+    """Hints with the true first and the true last frame."""
+    return hints_of(x0[:, :, 0], x0[:, :, -1], x0.shape[2])
+
+
+GIVES = {"rough": training_hints, "exact": _exact}
+
+
+def pixeldance_twins(*, steps: int | None = None, seed: int = 0) -> Made:
+    """Both twins' scores."""
+    steps = steps or 400
+    return Made(
+        make=functools.partial(_train_both, steps, seed),
+        save=_keep,
+        card=CARD,
+        facts=dict(batch_size=BATCH, n=_count(steps)),
+        choices=dict(steps=steps, seed=seed),
+    )
+
+
+def _count(steps: int) -> int:
+    return 48 if steps >= 400 else 4
+
+
+def _train_both(steps: int, seed: int, work: Path) -> Path:
+    for which in GIVES:
+        place = work / which
+        produce(hinted_twin, place / "end", place, which=which, steps=steps, seed=seed)
+    return work
+
+
+def hinted_twin(*, which: str, steps: int, seed: int) -> Recipe:
+    """One of GIVES; what is kept of it are its scores."""
+    pipe = started()
+
+    def write(model: nn.Module, folder: Path) -> dict:
+        scores = twin_scores(in_pipeline(pipe, model), _count(steps))
+        (folder / "scores.json").write_text(json.dumps(scores, indent=1))
+        return {}
+
+    options = dict(steps=steps, seed=seed, choices=dict(which=which))
+    return hinted_recipe(pipe, write, "", GIVES[which], **options)
+
+
+def twin_scores(pipe, n: int) -> dict[str, float]:
+    """Shares of n clips each.
+
+    last     everything in the last frame is right, when the true one is given
+    did      without a last frame: the toy does what the words say
+    place, toy    with a sketch for a last frame, and words that do not say where to:
+                  the toy ends at its place; it is a toy of the right kind, no disc
+    """
+    some = clips_to_ask(n)
+    true, asked = toybox.film(some), [clip.caption for clip in some]
+    both = draw_between(pipe, asked, true[:, 0], true[:, -1])
+    alone = draw_between(pipe, asked, true[:, 0])
+    kinds = [toy for toy in toybox.ATTRIBUTES["toy"] if toy != "circle"]
+    moved = clips_to_ask(n, motion=toybox.MOTIONS[:4], toy=kinds)
+    silent, start = [clip.scene.caption for clip in moved], toybox.film(moved)[:, 0]
+    drawn = draw_between(pipe, silent, start, hints.sketched(moved))
+    return {
+        "last": hints.last_right(both, some),
+        "did": did(alone, some).float().mean().item(),
+    } | hints.sketch_scores(drawn, moved)
+
+
+def _keep(work: Path, folder: Path) -> dict:
+    places = {which: work / which / "end" / "scores.json" for which in GIVES}
+    scores = {which: json.loads(place.read_text()) for which, place in places.items()}
+    (folder / "twins.json").write_text(json.dumps(scores, indent=1))
+    return {}
