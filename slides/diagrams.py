@@ -231,26 +231,3 @@ def first_and_last() -> Figure:
         kinds={"words": "words", "video U-Net": "network"},
         title="How it begins, how it ends, and words in between",
     )
-
-
-def animate() -> Figure:
-    """MagicAnimate: one picture, a row of poses, a clip."""
-    return draw_diagram(
-        [
-            ["one picture", "reference network", None],
-            ["noise", "video U-Net", "clip"],
-            ["poses", "ControlNet", None],
-        ],
-        [
-            ("one picture", "reference network"),
-            ("reference network", "video U-Net", "who"),
-            ("noise", "video U-Net"),
-            ("poses", "ControlNet"),
-            ("ControlNet", "video U-Net", "how"),
-            ("video U-Net", "clip"),
-        ],
-        kinds=dict.fromkeys(
-            ["reference network", "video U-Net", "ControlNet"], "network"
-        ),
-        title="A picture says who, a row of poses says how",
-    )
