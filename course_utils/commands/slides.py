@@ -46,10 +46,18 @@ ASKED = re.compile(
 )
 
 
-def typeset(chosen: Sequence[str] = (), kinds: Sequence[str] = KINDS) -> list[Path]:
-    """Build the chosen decks, or all, into build/slides; return the files made."""
+def typeset(
+    chosen: Sequence[str] = (),
+    kinds: Sequence[str] = KINDS,
+    folder: Path | None = None,
+) -> list[Path]:
+    """Build the chosen decks, or all, into `folder`, or build/slides if none is given.
+
+    Return the files made. ValueError if a deck asks for what no lesson has, and if
+    Node.js or Marp is missing.
+    """
     paths, lessons = decks(chosen), Lessons()
-    folder = choice.root() / "build" / "slides"
+    folder = folder or choice.root() / "build" / "slides"
     folder.mkdir(parents=True, exist_ok=True)
     filled = {folder / path.name: deck(path, lessons) for path in paths}
     try:
