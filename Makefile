@@ -2,6 +2,7 @@
 # on Windows say `.venv\Scripts\course run`.
 PYTHON ?= python3
 LESSONS ?=
+DECKS ?=
 RUN ?= laptop
 # Lessons side by side; empty: as many as cores and memory allow.
 JOBS ?=
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help setup course test lab notebooks doctor
+.PHONY: help setup course test lab notebooks slides doctor
 
 help:
 	@echo "make course      run the lessons; leaves build/course/index.html"
@@ -22,6 +23,8 @@ help:
 	@echo "make lab         open JupyterLab on lesson 00"
 	@echo "make test        everything that must hold before a change is merged"
 	@echo "make notebooks   run the lessons and save them in place (LESSONS=05)"
+	@echo "make slides      build the decks into build/slides: HTML, PDF, PPTX (DECKS=05);"
+	@echo "                 needs Node.js"
 	@echo "make doctor      is this machine fine?"
 	@echo "make setup       install into .venv (the others do it when it is missing)"
 
@@ -41,6 +44,15 @@ lab: $(READY)
 
 notebooks: $(READY)
 	@$(BIN)/course notebooks $(LESSONS)
+
+slides: $(READY) slides/node_modules/.ready
+	@$(BIN)/course slides $(DECKS)
+
+slides/node_modules/.ready: slides/package-lock.json
+	@command -v npm >/dev/null || { echo "slides need Node.js 20 or newer with npm:" \
+		"install it (nodejs.org), then say make slides again" >&2; exit 1; }
+	npm ci --prefix slides --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 doctor: $(READY)
 	@$(BIN)/course doctor

@@ -125,6 +125,18 @@ def run_bench(name: str, **options: str | int | None) -> None:
     _leave(examine)
 
 
+@main.command("slides")
+@click.argument("decks", nargs=-1, metavar="[DECKS]...")
+def make_slides(decks: tuple[str, ...]) -> None:
+    """Build DECKS (such as 05 talk; all if none) as HTML, PDF and PPTX.
+
+    Their pictures and numbers come from the lessons' runs; build/slides holds them.
+    """
+    from course_utils.commands import slides
+
+    _leave(lambda: bool(slides.typeset(decks)))
+
+
 @main.command("address")
 @click.argument("url", required=False)
 @click.option("--unset", is_flag=True, help="forget the address that is set")
