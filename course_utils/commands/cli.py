@@ -4,6 +4,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -88,6 +89,27 @@ def see_doctor() -> None:
     from course_utils.commands import doctor
 
     _leave(doctor.examine)
+
+
+@main.command("progress")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--clear", is_flag=True, help="forget what was passed")
+@click.option("--on/--off", default=None, help="off: forget it, and note no more")
+def see_progress(folder: Path | None, clear: bool, on: bool | None) -> None:
+    """Show which exercises you have passed; with FOLDER, what a class has passed.
+
+    Each right answer is noted in a file of your own. FOLDER holds learners' files, such
+    as anna.json, or their home folders.
+    """
+
+    def show() -> bool:
+        if folder and (clear or on is not None):
+            raise ValueError("--clear, --on and --off are for your own file: no FOLDER")
+        from course_utils.commands import progress
+
+        return progress.group(folder) if folder else progress.own(clear, on)
+
+    _leave(show)
 
 
 @main.command("train")
