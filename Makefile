@@ -14,6 +14,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 
 .PHONY: help setup course test lab notebooks doctor
+.PHONY: bundle hub hub-setup capacity test-room
 
 help:
 	@echo "make course      run the lessons; leaves build/course/index.html"
@@ -23,6 +24,9 @@ help:
 	@echo "make test        everything that must hold before a change is merged"
 	@echo "make notebooks   run the lessons and save them in place (LESSONS=05)"
 	@echo "make doctor      is this machine fine?"
+	@echo "make bundle      one folder for a room without a network"
+	@echo "make hub         a class on this machine (deploy/README.md)"
+	@echo "make test-room   students on a hub, a lone notebook, a bundle: the second stage"
 	@echo "make setup       install into .venv (the others do it when it is missing)"
 
 setup: $(READY)
@@ -51,3 +55,26 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder tests
+
+# A class: deploy/README.md.
+ROOM := $(VENV)/.room
+
+bundle: $(READY)
+	@$(BIN)/course bundle
+
+hub-setup: $(ROOM)
+
+$(ROOM): $(READY) deploy/package-lock.json
+	$(BIN)/python -m pip install -c constraints.txt -e ".[room]"
+	npm ci --ignore-scripts --no-audit --no-fund --prefix deploy
+	@touch $@
+
+hub: $(ROOM)
+	@$(BIN)/jupyterhub -f deploy/jupyterhub_config.py
+
+capacity: $(ROOM)
+	@$(BIN)/python deploy/capacity.py
+
+# The second stage; one worker, because each of these takes the whole machine.
+test-room: $(ROOM)
+	$(BIN)/python -m pytest -m room tests
