@@ -84,11 +84,28 @@ def open_lab(lesson: str) -> None:
 
 
 @main.command("doctor")
-def see_doctor() -> None:
+@click.option(
+    "--class", "students", type=int, is_flag=False, flag_value=1, metavar="[N]",
+    help="before a class: this laptop, or with N a server for N students",
+)  # fmt: skip
+def see_doctor(students: int | None) -> None:
     """Look at versions, threads, memory, kernel, widgets, weights; say what to do."""
     from course_utils.commands import doctor
 
-    _leave(doctor.examine)
+    _leave(lambda: doctor.examine(students))
+
+
+@main.command("bundle")
+@click.argument("place", default="build/bundle", type=click.Path(path_type=Path))
+def make_bundle(place: Path) -> None:
+    """Make one folder, or with NAME.zip an archive, for a room without a network.
+
+    Wheels for machines of this kind, weights, lessons, slides if they are built, and a
+    page that says what to type.
+    """
+    from course_utils.commands import bundle
+
+    _leave(lambda: bundle.gather(place))
 
 
 @main.command("progress")
