@@ -14,8 +14,8 @@ from urllib.parse import urlparse
 
 import psutil
 
-MEMORY_GB = 2  # for one student: the server and the lessons that are open
-PLAN_GB = 1.5  # what one student really takes at the peak of a lesson (capacity.md)
+MEMORY_GB = 3  # no more for one student: the server and the lessons that are open
+PLAN_GB = 1.5  # what most take at the peak of a lesson (capacity.md)
 THREADS = "1"  # thirty students who each take every core wait for each other
 IDLE = 3600  # seconds without a sign of life until a server is stopped
 SPAWNS = 10  # servers that may start at the same time

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import yaml
 
-from course_utils.commands import address
+from course_utils.commands import address, costs, room
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -97,6 +97,13 @@ def test_kubernetes_keeps_the_same_limits(hub):
     assert not kernels["cull_busy"]
 
 
+def test_the_heaviest_lesson_fits_into_what_a_student_may_take(hub):
+    limit = int(hub().Spawner.mem_limit.removesuffix("G")) * 1000
+    peaks = {path.stem: costs.of(path).peak_mb for path in LESSONS}
+    heaviest = max(peaks, key=peaks.get)
+    assert peaks[heaviest] + room.SERVER_MB <= limit, heaviest
+
+
 # The names that the chart has for what we set, as in its values.yaml.
 CHART = {
     "hub": {"concurrentSpawnLimit", "activeServerLimit", "config", "extraConfig"},
@@ -108,8 +115,8 @@ CHART = {
 
 def test_the_values_have_the_names_of_the_chart():
     assert set(VALUES) == set(CHART)
-    for room, names in CHART.items():
-        assert set(VALUES[room]) <= names
+    for part, names in CHART.items():
+        assert set(VALUES[part]) <= names
     for kind in ("cpu", "memory"):
         assert set(VALUES["singleuser"][kind]) == {"limit", "guarantee"}
     assert VALUES["hub"]["config"]["JupyterHub"]["authenticator_class"] != "dummy"
@@ -154,6 +161,7 @@ def test_binder_builds_the_environment_and_nothing_before_it():
     assert "-c constraints.txt" in pip  # so the whole folder is there before pip runs
 
 
+@pytest.mark.room
 @pytest.mark.skipif(
     importlib.util.find_spec("repo2docker") is None, reason="needs jupyter-repo2docker"
 )

@@ -17,7 +17,7 @@ from course_utils.commands import progress as shown
 
 @pytest.fixture
 def file(monkeypatch, tmp_path):
-    path = tmp_path / "mine.json"
+    path = tmp_path / "new folder" / "mine.json"
     monkeypatch.setenv("COURSE_PROGRESS", str(path))
     monkeypatch.chdir(tmp_path)
     return path
@@ -61,7 +61,7 @@ def test_by_default_it_lies_in_the_home_folder(monkeypatch, tmp_path):
 def test_off_notes_nothing(file, easy, monkeypatch):
     monkeypatch.setenv("COURSE_PROGRESS", "off")
     check("05.1", 1)
-    assert list(file.parent.iterdir()) == []
+    assert not file.parent.exists()
     assert "unset it" in course().output
 
 
@@ -95,6 +95,7 @@ def test_it_can_be_cleared(file):
 def test_a_damaged_or_foreign_file_is_named_and_stays(
     file, easy, capsys, content, says
 ):
+    file.parent.mkdir()
     file.write_text(content)
     check("05.1", 1)
     said = capsys.readouterr().out
@@ -107,6 +108,7 @@ def test_a_damaged_or_foreign_file_is_named_and_stays(
 
 
 def test_bytes_that_are_no_text_stay_too(file, easy):
+    file.parent.mkdir()
     file.write_bytes(b"\xff\xfe\x00")
     assert "it is no text" in progress.note("05.1")
     assert file.read_bytes() == b"\xff\xfe\x00"
@@ -114,6 +116,7 @@ def test_bytes_that_are_no_text_stay_too(file, easy):
 
 def test_what_a_later_version_wrote_is_kept(file):
     later = {"course": progress.COURSE, "passed": {"99.1": "2031-01-01"}, "new": [1]}
+    file.parent.mkdir()
     file.write_text(json.dumps(later))
     progress.note("05.1")
     kept = json.loads(file.read_text())

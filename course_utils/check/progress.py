@@ -103,6 +103,7 @@ def change(path: Path, edit: Callable[[dict], None]) -> None:
     Raises ValueError for a file that is not ours, and then writes nothing; OSError if
     it cannot be written, or if another process does not let go of it for 10 seconds.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_name(f".{path.name}.lock"), timeout=10):
             kept = read(path)

@@ -54,6 +54,7 @@ def own(clear: bool = False, keep: bool | None = None) -> bool:
         print("nothing is noted at present: `course progress --on` changes that")
         return True
     place = path.with_suffix(".html")
+    place.parent.mkdir(parents=True, exist_ok=True)
     tidy.replace_file(place, own_page(passed, tasks))
     print(f"open {place}")
     return True

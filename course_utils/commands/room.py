@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -50,8 +51,10 @@ def see_start() -> Iterator[Finding]:
     """Start a kernel, as a notebook does, and let it import what lessons import."""
     from jupyter_client.manager import start_new_kernel
 
-    began = time.monotonic()
-    manager, client = start_new_kernel(kernel_name="python3", startup_timeout=120)
+    began, quiet = time.monotonic(), subprocess.DEVNULL
+    manager, client = start_new_kernel(
+        kernel_name="python3", startup_timeout=120, stdout=quiet, stderr=quiet
+    )
     try:
         words = "import torch, diffusers; from course_utils import models"
         reply = client.execute_interactive(
