@@ -58,6 +58,7 @@ test: $(READY)
 
 # A class: deploy/README.md.
 ROOM := $(VENV)/.room
+bundle test-room: export PIP_EXTRA_INDEX_URL := $(or $(TORCH_INDEX),$(PIP_EXTRA_INDEX_URL))
 
 bundle: $(READY)
 	@$(BIN)/course bundle

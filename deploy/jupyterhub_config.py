@@ -27,7 +27,7 @@ LOOPBACK = urlparse(ADDRESS).hostname in ("127.0.0.1", "localhost", "::1")
 
 c = get_config()  # noqa: F821  jupyterhub hands it to this file
 STATE.mkdir(parents=True, exist_ok=True)
-STATE.chmod(0o711)  # students reach their own home below it and list nothing
+STATE.chmod(0o700)  # its database and keys are nobody else's
 
 # The server itself.
 c.JupyterHub.bind_url = ADDRESS
@@ -62,7 +62,8 @@ else:  # a class: accounts of this system, over an encrypted line
     c.LocalAuthenticator.allowed_groups = {"students"}
     c.PAMAuthenticator.admin_groups = {"instructors"}
     enforced = find_spec("systemdspawner")  # then the kernel holds the memory limit
-    c.JupyterHub.spawner_class = "systemd" if enforced else "local"
+    spawner = "systemdspawner.SystemdSpawner" if enforced else "localprocess"
+    c.JupyterHub.spawner_class = spawner
 
 # What one student gets.
 c.Spawner.cmd = [sys.executable, str(HERE / "student.py")]

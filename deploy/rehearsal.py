@@ -45,10 +45,11 @@ class Hub(NamedTuple):
     process: subprocess.Popen
 
     def ask(self, method: str, path: str, content: dict | None = None) -> dict:
-        """Ask the hub or a student's server; RuntimeError with its words if it says no.
+        """Ask the interface of the hub (hub/api/...) or a server (user/NAME/api/...)."""
+        return json.loads(self.read(method, path, content) or "{}")
 
-        `path` begins with hub/api or user/NAME/api.
-        """
+    def read(self, method: str, path: str, content: dict | None = None) -> bytes:
+        """Ask for any address; RuntimeError with the words of one who says no."""
         data = None if content is None else json.dumps(content).encode()
         head = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(
@@ -56,11 +57,10 @@ class Hub(NamedTuple):
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                text = answer.read()
+                return answer.read()
         except urllib.error.HTTPError as error:
             said = error.read().decode(errors="replace")[:300]
             raise RuntimeError(f"{method} {path}: {error.code} {said}") from None
-        return json.loads(text or "{}")
 
 
 def free_ports(count: int) -> list[int]:

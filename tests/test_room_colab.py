@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -33,12 +34,13 @@ pytestmark = [pytest.mark.room, pytest.mark.timeout(1800)]
 def colab():
     """The Python of an environment with Colab's versions, kept in build/ for next time.
 
-    torch is the one exception: it comes as the index has it, for the CPU if so set up,
-    because the build that Colab has brings gigabytes for a GPU.
+    torch is the one exception: it is the one that runs these tests, because the build
+    that Colab has brings gigabytes for a GPU.
     """
     wanted = (ROOT / "tests" / "colab.txt").read_text("utf-8")
     wanted = [line for line in wanted.splitlines() if not line.startswith("#")]
-    wanted = ["torch" if x.startswith("torch==") else x for x in wanted]
+    ours = f"torch=={metadata.version('torch')}"
+    wanted = [ours if line.startswith("torch==") else line for line in wanted]
     mark = hashlib.sha256(f"{wanted} {sys.version}".encode()).hexdigest()[:10]
     home = ROOT / "build" / "room" / f"colab-{mark}"
     python = home / ("Scripts" if os.name == "nt" else "bin") / "python"

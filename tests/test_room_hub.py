@@ -112,6 +112,8 @@ def test_a_student_has_one_thread_a_home_and_a_copy_that_stays_theirs(room, hub)
         "from pathlib import Path\nassert len(list(Path().glob('*.ipynb'))) > 10",
     )  # fmt: skip
     assert hub.ask("GET", "user/ann/api/contents/notebooks")["content"]
+    page = hub.read("GET", "user/ann/lab/tree/notebooks").decode()
+    assert "JupyterLab" in page
     rehearsal.stop_server(hub, "ann")
 
 
