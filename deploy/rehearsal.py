@@ -45,7 +45,7 @@ class Hub(NamedTuple):
     process: subprocess.Popen
 
     def ask(self, method: str, path: str, content: dict | None = None) -> dict:
-        """Ask the interface of the hub (hub/api/...) or a server (user/NAME/api/...)."""
+        """Ask hub/api/... of the hub, or user/NAME/api/... of a student's server."""
         return json.loads(self.read(method, path, content) or "{}")
 
     def read(self, method: str, path: str, content: dict | None = None) -> bytes:

@@ -161,6 +161,12 @@ def test_binder_builds_the_environment_and_nothing_before_it():
     assert "-c constraints.txt" in pip  # so the whole folder is there before pip runs
 
 
+def test_binders_badge_opens_the_lessons_once_there_is_an_address():
+    line = address.binder("https://github.com/somebody/their-course")
+    assert "/v2/gh/somebody/their-course/main?urlpath=lab/tree/notebooks" in line
+    assert address.binder("") == "" == address.binder("https://gitlab.com/a/b")
+
+
 @pytest.mark.room
 @pytest.mark.skipif(
     importlib.util.find_spec("repo2docker") is None, reason="needs jupyter-repo2docker"
