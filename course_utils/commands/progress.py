@@ -19,13 +19,17 @@ td.number { text-align: right; }
 
 
 def exercises() -> dict[str, list[str]]:
-    """Return {lesson: its exercises} of all lessons, as in {"05": ["05.1", "05.2"]}."""
+    """Return {lesson: its exercises}, as in {"05": ["05.1", "05.2"]}.
+
+    Of the lessons whose notebooks are here; of all where there is a lone notebook.
+    """
     found = {}
     for module in sorted(m.name for m in pkgutil.iter_modules(check.__path__)):
         if module.startswith("lesson_"):
             room = importlib.import_module(f"course_utils.check.{module}")
             found[module.removeprefix("lesson_")] = sorted(room.EXERCISES)
-    return found
+    here = _titles()
+    return {x: names for x, names in found.items() if x in here or not here}
 
 
 def own(clear: bool = False, keep: bool | None = None) -> bool:
@@ -146,18 +150,22 @@ def per_lesson(passed: dict[str, str], tasks: dict[str, list[str]]) -> dict[str,
 def class_page(found: dict[str, dict[str, str]], tasks: dict[str, list[str]]) -> str:
     """Return the page of a class: learners by lessons, then where it was hard.
 
+    Lessons that nobody has begun are left out.
     An exercise is hard where few passed it of those who passed any of its lesson.
     """
-    head = "".join(f"<th scope=col>{lesson}</th>" for lesson in tasks)
+    begun = {x: n for x, n in tasks.items() if _there(found, n)}
+    head = "".join(f"<th scope=col>{lesson}</th>" for lesson in begun)
     rows = []
     for name, passed in found.items():
-        counts = per_lesson(passed, tasks).items()
+        counts = per_lesson(passed, begun).items()
         cells = [_count(n, len(tasks[lesson])) for lesson, n in counts]
         rows.append(f"<tr><th scope=row>{html.escape(name)}</th>{''.join(cells)}</tr>")
     table = f"<tr><th scope=col>learner</th>{head}</tr>{''.join(rows)}"
     body = "<h1>What the class has passed</h1>"
     body += f"<div class=wide><table>{table}</table></div>"
-    hard = _hard(found, tasks)
+    hard = _hard(found, begun)
+    if not hard:
+        return _document("What the class has passed", body)
     body += "<h2>Where it was hard</h2><table><tr><th scope=col>exercise</th>"
     body += "<th scope=col>passed by</th></tr>"
     body += "".join(
@@ -172,13 +180,20 @@ def _count(done: int, of: int) -> str:
     return f'<td class="number {kind}">{done}/{of}</td>'
 
 
+def _there(found: dict, names: list[str]) -> list[dict]:
+    """Return the passes of those who passed any of these exercises."""
+    return [
+        passed for passed in found.values() if any(name in passed for name in names)
+    ]
+
+
 def _hard(found: dict, tasks: dict[str, list[str]]) -> list[tuple[str, int, int]]:
     """Return (exercise, passed by how many, of how many on its lesson), worst first."""
     rows = []
     for names in tasks.values():
-        there = [p for p in found.values() if any(name in p for name in names)]
-        if there:
-            rows += [(x, sum(x in p for p in there), len(there)) for x in names]
+        there = _there(found, names)
+        rows += [(x, sum(x in p for p in there), len(there)) for x in names]
+    rows = [row for row in rows if row[1] < row[2]]
     return sorted(rows, key=lambda row: row[1] / row[2])[:12]
 
 
