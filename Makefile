@@ -15,6 +15,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 
 .PHONY: help setup course test lab notebooks slides doctor
+.PHONY: bundle hub hub-setup capacity test-room
 
 help:
 	@echo "make course      run the lessons; leaves build/course/index.html"
@@ -26,6 +27,9 @@ help:
 	@echo "make slides      build the decks into build/slides: HTML, PDF, PPTX (DECKS=05);"
 	@echo "                 needs Node.js"
 	@echo "make doctor      is this machine fine?"
+	@echo "make bundle      one folder for a room without a network"
+	@echo "make hub         a class on this machine (deploy/README.md)"
+	@echo "make test-room   students on a hub, a lone notebook, a bundle: the second stage"
 	@echo "make setup       install into .venv (the others do it when it is missing)"
 
 setup: $(READY)
@@ -63,3 +67,27 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder tests
+
+# A class: deploy/README.md.
+ROOM := $(VENV)/.room
+bundle test-room: export PIP_EXTRA_INDEX_URL := $(or $(TORCH_INDEX),$(PIP_EXTRA_INDEX_URL))
+
+bundle: $(READY)
+	@$(BIN)/course bundle
+
+hub-setup: $(ROOM)
+
+$(ROOM): $(READY) deploy/package-lock.json
+	$(BIN)/python -m pip install -c constraints.txt -e ".[room]"
+	npm ci --ignore-scripts --no-audit --no-fund --prefix deploy
+	@touch $@
+
+hub: $(ROOM)
+	@$(BIN)/jupyterhub -f deploy/jupyterhub_config.py
+
+capacity: $(ROOM)
+	@$(BIN)/python deploy/capacity.py
+
+# The second stage; one worker, because each of these takes the whole machine.
+test-room: $(ROOM)
+	$(BIN)/python -m pytest -m room tests
