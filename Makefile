@@ -2,6 +2,7 @@
 # on Windows say `.venv\Scripts\course run`.
 PYTHON ?= python3
 LESSONS ?=
+DECKS ?=
 RUN ?= laptop
 # Lessons side by side; empty: as many as cores and memory allow.
 JOBS ?=
@@ -13,7 +14,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help setup course test lab notebooks doctor
+.PHONY: help setup course test lab notebooks slides doctor
+.PHONY: bundle hub hub-setup capacity test-room
 
 help:
 	@echo "make course      run the lessons; leaves build/course/index.html"
@@ -22,7 +24,12 @@ help:
 	@echo "make lab         open JupyterLab on lesson 00"
 	@echo "make test        everything that must hold before a change is merged"
 	@echo "make notebooks   run the lessons and save them in place (LESSONS=05)"
+	@echo "make slides      build the decks into build/slides: HTML, PDF, PPTX (DECKS=05);"
+	@echo "                 needs Node.js"
 	@echo "make doctor      is this machine fine?"
+	@echo "make bundle      one folder for a room without a network"
+	@echo "make hub         a class on this machine (deploy/README.md)"
+	@echo "make test-room   students on a hub, a lone notebook, a bundle: the second stage"
 	@echo "make setup       install into .venv (the others do it when it is missing)"
 
 setup: $(READY)
@@ -42,6 +49,15 @@ lab: $(READY)
 notebooks: $(READY)
 	@$(BIN)/course notebooks $(LESSONS)
 
+slides: $(READY) slides/node_modules/.ready
+	@$(BIN)/course slides $(DECKS)
+
+slides/node_modules/.ready: slides/package-lock.json
+	@command -v npm >/dev/null || { echo "slides need Node.js 20 or newer with npm:" \
+		"install it (nodejs.org), then say make slides again" >&2; exit 1; }
+	npm ci --prefix slides --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 doctor: $(READY)
 	@$(BIN)/course doctor
 
@@ -51,3 +67,27 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder tests
+
+# A class: deploy/README.md.
+ROOM := $(VENV)/.room
+bundle test-room: export PIP_EXTRA_INDEX_URL := $(or $(TORCH_INDEX),$(PIP_EXTRA_INDEX_URL))
+
+bundle: $(READY)
+	@$(BIN)/course bundle
+
+hub-setup: $(ROOM)
+
+$(ROOM): $(READY) deploy/package-lock.json
+	$(BIN)/python -m pip install -c constraints.txt -e ".[room]"
+	npm ci --ignore-scripts --no-audit --no-fund --prefix deploy
+	@touch $@
+
+hub: $(ROOM)
+	@$(BIN)/jupyterhub -f deploy/jupyterhub_config.py
+
+capacity: $(ROOM)
+	@$(BIN)/python deploy/capacity.py
+
+# The second stage; one worker, because each of these takes the whole machine.
+test-room: $(ROOM)
+	$(BIN)/python -m pytest -m room tests

@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
+os.environ["COURSE_PROGRESS"] = "off"  # whoever runs the tests has passed nothing
 
 import pytest  # noqa: E402
 

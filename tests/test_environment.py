@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CORE = [Requirement(line) for line in PROJECT["dependencies"]]
+EVERYDAY = ("lab", "dev")  # what `make setup` and conda install; `room` joins later
 ALL = CORE + [Requirement(line) for lines in EXTRAS.values() for line in lines]
 EXACT = {
     canonical(name): version
@@ -24,23 +25,11 @@ EXACT = {
         r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M
     )
 }
-# What Colab had installed on 2026-08-19: nothing of it may be replaced.
-COLAB = {
-    "accelerate": "1.14.0",
-    "diffusers": "0.39.0",
-    "huggingface-hub": "1.27.0",
-    "ipykernel": "6.17.1",
-    "ipython": "7.34.0",
-    "ipywidgets": "7.7.1",
-    "jupyter-client": "7.4.9",
-    "matplotlib": "3.10.0",
-    "numpy": "2.1.3",
-    "pillow": "11.3.0",
-    "safetensors": "0.8.0",
-    "torch": "2.11.0",
-    "tqdm": "4.67.3",
-    "transformers": "5.15.0",
-}
+COLAB = dict(  # nothing of it may be replaced
+    re.findall(
+        r"^([\w-]+)==(\S+)$", (ROOT / "tests" / "colab.txt").read_text("utf-8"), re.M
+    )
+)
 IMPORT_NAMES = {  # where the name on the shelf is not the name in the code
     "bs4": "beautifulsoup4",
     "PIL": "pillow",
@@ -62,6 +51,7 @@ def test_what_is_installed_meets_every_floor(need):
 
 @pytest.mark.parametrize("need", CORE, ids=lambda need: need.name)
 def test_the_floors_admit_what_colab_has(need):
+    assert len(COLAB) > 10
     if version := COLAB.get(canonical(need.name)):
         assert version in need.specifier
     assert not any(part.operator in ("==", "~=") for part in need.specifier)
@@ -80,13 +70,15 @@ def test_conda_users_get_the_same_set():
     env = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
     assert env["name"] == PROJECT["name"]
     *conda, pip = env["dependencies"]
-    assert pip == {"pip": ["-c constraints.txt", f"-e .[{','.join(EXTRAS)}]"]}
+    index, *rest = pip["pip"]  # small builds of torch, for Binder
+    assert index.startswith("--extra-index-url https://download.pytorch.org/")
+    assert rest == ["-c constraints.txt", f"-e .[{','.join(EVERYDAY)}]"]
     assert [line.split("=")[0] for line in conda] == ["python", "pip"]
 
 
 def test_the_makefile_and_the_citation_agree_with_the_project():
     make = (ROOT / "Makefile").read_text("utf-8")
-    assert f'-c constraints.txt -e ".[{",".join(EXTRAS)}]"' in make
+    assert f'-c constraints.txt -e ".[{",".join(EVERYDAY)}]"' in make
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert citation["version"] == PROJECT["version"]
     assert citation["license"] == PROJECT["license"]

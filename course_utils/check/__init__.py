@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from . import progress
 from .compare import difference, proportion
 
 PASSED, WRONG, OPEN = "right", "wrong", "not attempted"
@@ -55,11 +56,16 @@ class Verdict:
 
 
 def check(exercise: str, yours: Any) -> None:
-    """Say whether your answer to an exercise, such as "05.1", is right, and why not."""
+    """Say whether your answer to an exercise, such as "05.1", is right, and why not.
+
+    What is right is noted in a file of your own: see `course progress`.
+    """
     verdict = assess(exercise, yours)
     mark = {PASSED: "✓", WRONG: "✗", OPEN: "·"}[verdict.status]
     print(f"{mark} {exercise} {verdict.status}{': ' * bool(verdict.message)}", end="")
     print(verdict.message)
+    if verdict.status == PASSED and (why := progress.note(exercise)):
+        print(f"  (not noted in your progress: {why})")
 
 
 def hint(exercise: str) -> None:

@@ -14,6 +14,7 @@ import nbformat
 from course_utils.commands import choice, tidy
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+BINDER = "https://mybinder.org"
 HELP = "../README.md#on-colab"  # where a badge leads while there is no address
 BLOCK = "<!-- `course address URL` writes the lines up to the next comment -->"
 END = "<!-- address -->"
@@ -87,6 +88,16 @@ def badge(address: str, notebook: str) -> str:
     return f"[![Open in Colab]({BADGE})]({where})"
 
 
+def binder(address: str) -> str:
+    """The line that opens the course on Binder; "" where there is no such address."""
+    if not address.startswith("https://github.com/"):
+        return ""
+    where = address.removeprefix("https://github.com/")
+    where = f"{BINDER}/v2/gh/{where}/main?urlpath=lab/tree/notebooks"
+    picture = f"[![Binder]({BINDER}/badge_logo.svg)]({where})"
+    return f"Or look around first, with nothing installed: {picture}"
+
+
 def _notebook(path: Path, address: str) -> str:
     nb = nbformat.read(path, as_version=4)
     title, [first, *_] = nb.cells[0], [c for c in nb.cells if c.cell_type == "code"]
@@ -101,6 +112,7 @@ def _notebook(path: Path, address: str) -> str:
 def _readme(text: str, address: str, name: str) -> str:
     known = f"git clone --depth 1 {address} course\ncd course\n" if address else ""
     lines = f"\n\n```bash\n{known}make lab\n```\n\n"
+    lines += f"{line}\n\n" if (line := binder(address)) else ""
     return _replaced(rf"(?<={re.escape(BLOCK)}).*?(?={END})", lines, text, name)
 
 

@@ -4,6 +4,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -83,11 +84,49 @@ def open_lab(lesson: str) -> None:
 
 
 @main.command("doctor")
-def see_doctor() -> None:
+@click.option(
+    "--class", "students", type=int, is_flag=False, flag_value=1, metavar="[N]",
+    help="before a class: this laptop, or with N a server for N students",
+)  # fmt: skip
+def see_doctor(students: int | None) -> None:
     """Look at versions, threads, memory, kernel, widgets, weights; say what to do."""
     from course_utils.commands import doctor
 
-    _leave(doctor.examine)
+    _leave(lambda: doctor.examine(students))
+
+
+@main.command("bundle")
+@click.argument("place", default="build/bundle", type=click.Path(path_type=Path))
+def make_bundle(place: Path) -> None:
+    """Make one folder, or with NAME.zip an archive, for a room without a network.
+
+    Wheels for machines of this kind, weights, lessons, slides if they are built, and a
+    page that says what to type.
+    """
+    from course_utils.commands import bundle
+
+    _leave(lambda: bundle.gather(place))
+
+
+@main.command("progress")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--clear", is_flag=True, help="forget what was passed")
+@click.option("--on/--off", default=None, help="off: forget it, and note no more")
+def see_progress(folder: Path | None, clear: bool, on: bool | None) -> None:
+    """Show which exercises you have passed; with FOLDER, what a class has passed.
+
+    Each right answer is noted in a file of your own. FOLDER holds learners' files, such
+    as anna.json, or their home folders.
+    """
+
+    def show() -> bool:
+        if folder and (clear or on is not None):
+            raise ValueError("--clear, --on and --off are for your own file: no FOLDER")
+        from course_utils.commands import progress
+
+        return progress.group(folder) if folder else progress.own(clear, on)
+
+    _leave(show)
 
 
 @main.command("train")
@@ -123,6 +162,18 @@ def run_bench(name: str, **options: str | int | None) -> None:
         return bool(BENCHES[name](**given))
 
     _leave(examine)
+
+
+@main.command("slides")
+@click.argument("decks", nargs=-1, metavar="[DECKS]...")
+def make_slides(decks: tuple[str, ...]) -> None:
+    """Build DECKS (such as 05 talk; all if none) as HTML, PDF and PPTX.
+
+    Their pictures and numbers come from the lessons' runs; build/slides holds them.
+    """
+    from course_utils.commands import slides
+
+    _leave(lambda: bool(slides.typeset(decks)))
 
 
 @main.command("address")

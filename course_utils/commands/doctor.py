@@ -1,34 +1,50 @@
 """Is this machine fine? One line each: ok, or look here and what to do about it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from course_utils.commands import costs, findings
 from course_utils.commands.findings import Finding
 
 
-def examine() -> bool:
-    """Print a line a finding and a verdict a lesson; return True if all is well."""
-    wrong = []
-    for look in findings.LOOKS:
-        for finding in _findings(look):
-            state = "look here" if finding.cure else "ok"
-            print(f"{finding.what:<10} {state:<10} {finding.said}", flush=True)
-            if finding.cure:
-                print(f"{'':<21} -> {finding.cure}")
-                wrong.append(finding)
+def examine(students: int | None = None) -> bool:
+    """Print a line a finding and a verdict a lesson; return True if all is well.
+
+    students  look at a class too: 1 for a laptop in the room, more for a server
+    """
+    of_a_class = []
+    if students is not None:
+        from course_utils.commands import room
+
+        of_a_class = room.looks(students)
+    wrong = _show(findings.LOOKS)
     print()
     for name, verdict in verdicts(wrong):
         print(f"{name:<22} {verdict}")
+    if of_a_class:
+        print()
+        wrong += _show(of_a_class)
     return not wrong
 
 
+def _show(looks: Sequence[Callable[[], Iterator[Finding]]]) -> list[Finding]:
+    """Print what each of them finds; return what is to be mended."""
+    wrong = []
+    for finding in (found for look in looks for found in _findings(look)):
+        state = "look here" if finding.cure else "ok"
+        print(f"{finding.what:<10} {state:<10} {finding.said}", flush=True)
+        if finding.cure:
+            print(f"{'':<21} -> {finding.cure}")
+            wrong.append(finding)
+    return wrong
+
+
 def _findings(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    what = look.__name__.removeprefix("see_")
+    what = getattr(look, "func", look).__name__.removeprefix("see_")
     try:
         return list(look())
     except ImportError as error:
         return [Finding(what, f"unknown: {error}", "mend the packages first")]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         return [Finding(what, "unknown", str(error))]
 
 

@@ -88,6 +88,7 @@ def _environment(work: Path, threads: int) -> dict[str, str]:
     env |= {name: str(work) for name in ("TMPDIR", "TEMP", "TMP")}
     env |= {"COURSE_SCORES": str(work / "scores.jsonl")}
     env |= {"COURSE_WEIGHTS": str(work / "weights.txt")}
+    env |= {"COURSE_PROGRESS": "off"}  # the runner's answers are no learner's
     return env | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 

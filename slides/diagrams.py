@@ -1,0 +1,233 @@
+"""What the decks draw themselves: one function a picture, its title its words.
+
+Most stand where the course has no run to show yet. When the lesson arrives, its own
+pictures take their place.
+"""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from course_utils import toybox as toys
+from course_utils.show import draw_diagram, draw_grid
+
+
+def toybox() -> Figure:
+    """Scenes of the toybox, and two of the truths that are known about each."""
+    rng = np.random.default_rng(3)
+    scenes = [toys.sample(rng, "test", things=k) for k in (1, 2, 1, 3, 2, 1)]
+    masks = toys.masks(scenes, 128).any(1, keepdim=True).float()
+    truths = [masks, toys.edges(scenes, 128)]
+    rows = [toys.render(scenes, 128)]
+    rows += [(2 * truth - 1).expand(-1, 3, -1, -1) for truth in truths]
+    return draw_grid(
+        torch.cat(rows),
+        columns=len(scenes),
+        rows=["scene", "mask", "edges"],
+        title="Code draws each scene, so its truth is known",
+    )
+
+
+def landscape() -> Figure:
+    """Families of generative models, by what they know of p(x)."""
+    return draw_diagram(
+        [
+            [None, None, "generative model", None],
+            [None, "knows p(x)", None, "only samples"],
+            ["exactly", None, "nearly", "GAN"],
+            ["autoregressive,\nflow", None, "VAE, energy,\ndiffusion", None],
+        ],
+        [
+            ("generative model", "knows p(x)"),
+            ("generative model", "only samples"),
+            ("knows p(x)", "exactly"),
+            ("knows p(x)", "nearly"),
+            ("exactly", "autoregressive,\nflow"),
+            ("nearly", "VAE, energy,\ndiffusion"),
+            ("only samples", "GAN"),
+        ],
+        kinds=dict.fromkeys(
+            ["GAN", "autoregressive,\nflow", "VAE, energy,\ndiffusion"], "network"
+        ),
+        title="What does a model know of the density of pictures?",
+    )
+
+
+def one_generator() -> Figure:
+    """What a GAN's generator can be given, and which paper gives it."""
+    given = ["a small picture", "a map of edges", "a sentence", "a stroke of the brush"]
+    papers = ["SRGAN", "pix2pix", "GAN-INT-CLS", "iGAN"]
+    return draw_diagram(
+        [[a, b] for a, b in zip(given, papers, strict=True)],
+        list(zip(given, papers, strict=True)),
+        kinds=dict.fromkeys(papers, "network"),
+        notes={
+            "SRGAN": "a large one",
+            "pix2pix": "a photograph",
+            "GAN-INT-CLS": "a bird that fits",
+            "iGAN": "the nearest picture that is one",
+        },
+        title="One game, four kinds of input",
+    )
+
+
+def trilemma() -> Figure:
+    """Three wishes, of which each family grants two."""
+    return draw_diagram(
+        [
+            [None, "good pictures", None],
+            ["GAN", None, "diffusion"],
+            ["at once", "VAE", "all kinds"],
+        ],
+        [
+            ("GAN", "good pictures"),
+            ("GAN", "at once"),
+            ("diffusion", "good pictures"),
+            ("diffusion", "all kinds"),
+            ("VAE", "at once"),
+            ("VAE", "all kinds"),
+        ],
+        kinds=dict.fromkeys(["GAN", "VAE", "diffusion"], "network"),
+        title="Three wishes: each family grants two",
+    )
+
+
+def prompts() -> Figure:
+    """A language model between a wish and the picture network."""
+    return draw_diagram(
+        [["a wish", "language model", "prompt", "picture model", "picture"]],
+        [
+            ("a wish", "language model"),
+            ("language model", "prompt"),
+            ("prompt", "picture model"),
+            ("picture model", "picture"),
+        ],
+        kinds={
+            "a wish": "words",
+            "prompt": "words",
+            "language model": "network",
+            "picture model": "frozen",
+        },
+        notes={"a wish": "loneliness", "prompt": "an empty bench\nin the rain"},
+        title="One model finds the words, the other paints",
+    )
+
+
+def illusion() -> Figure:
+    """One noise, asked in two orientations, and one step for both."""
+    return draw_diagram(
+        [
+            [None, "U-Net: a cat", None, None],
+            ["noisy picture", None, "mean", "one step"],
+            ["turned", "U-Net: a house", "turned back", None],
+        ],
+        [
+            ("noisy picture", "U-Net: a cat"),
+            ("noisy picture", "turned"),
+            ("turned", "U-Net: a house"),
+            ("U-Net: a house", "turned back"),
+            ("turned back", "mean"),
+            ("U-Net: a cat", "mean"),
+            ("mean", "one step"),
+        ],
+        kinds=dict.fromkeys(["U-Net: a cat", "U-Net: a house"], "frozen"),
+        title="Both guesses are heard, so the picture is both",
+    )
+
+
+def dreamfusion() -> Figure:
+    """A scene that learns from a frozen picture model: score distillation."""
+    return draw_diagram(
+        [
+            ["camera", "scene", "picture", "noisy picture"],
+            [None, None, "words", "U-Net"],
+            [None, "difference", None, "its guess"],
+        ],
+        [
+            ("camera", "scene"),
+            ("scene", "picture", "render"),
+            ("picture", "noisy picture", "+ noise"),
+            ("noisy picture", "U-Net"),
+            ("words", "U-Net"),
+            ("U-Net", "its guess"),
+            ("its guess", "difference", "- noise"),
+            ("difference", "scene", "moves\nthe scene", "learn"),
+        ],
+        kinds={
+            "scene": "network",
+            "U-Net": "frozen",
+            "words": "words",
+            "difference": "loss",
+        },
+        notes={"scene": "a NeRF", "words": "and the side\nthat is seen"},
+        title="A picture model teaches a solid thing",
+    )
+
+
+def lightning() -> Figure:
+    """A student of few steps, a teacher of many, and a judge."""
+    return draw_diagram(
+        [
+            [None, "teacher", "after many steps", None],
+            ["noise", None, None, "judge"],
+            [None, "student", "after one", None],
+        ],
+        [
+            ("noise", "teacher"),
+            ("noise", "student"),
+            ("teacher", "after many steps"),
+            ("student", "after one"),
+            ("after many steps", "judge"),
+            ("after one", "judge"),
+        ],
+        kinds={"teacher": "frozen", "student": "network", "judge": "loss"},
+        title="One step that a judge takes for many",
+    )
+
+
+def cascade() -> Figure:
+    """Stages C, B and A of Stable Cascade."""
+    return draw_diagram(
+        [
+            ["words", None, None, None],
+            ["stage C", "stage B", "stage A", "picture"],
+        ],
+        [
+            ("words", "stage C"),
+            ("stage C", "stage B", "(16, 24, 24)"),
+            ("stage B", "stage A", "(4, 256, 256)"),
+            ("stage A", "picture"),
+        ],
+        kinds={
+            "words": "words",
+            "stage C": "network",
+            "stage B": "network",
+            "stage A": "frozen",
+        },
+        notes={
+            "stage C": "diffusion\nin a tiny space",
+            "stage B": "diffusion:\ndetail",
+            "stage A": "decoder",
+            "picture": "(3, 1024, 1024)",
+        },
+        title="The hard part happens in a very small picture",
+    )
+
+
+def first_and_last() -> Figure:
+    """PixelDance: a clip between two pictures."""
+    return draw_diagram(
+        [
+            ["first picture", None, None],
+            ["words", "video U-Net", "clip"],
+            ["last picture", None, None],
+        ],
+        [
+            ("first picture", "video U-Net", "exactly"),
+            ("words", "video U-Net"),
+            ("last picture", "video U-Net", "roughly"),
+            ("video U-Net", "clip"),
+        ],
+        kinds={"words": "words", "video U-Net": "network"},
+        title="How it begins, how it ends, and words in between",
+    )
