@@ -150,12 +150,12 @@ EXERCISES = {
         praise="Windows that agree before there is anything to see.",
     ),
     "25.3": Exercise(
-        reference=120,
+        reference=83,
         mistakes={
-            "That is without overlap: each window brings 12 new frames, not 16.": 90,
-            "That many bring 12 new ones each; but the first one brings 16, and the "
-            "last is moved back.": 119,
-            "That is one for each frame.": 1440,
+            "That is without overlap: each window brings 12 new frames, not 16.": 63,
+            "Those come after the first one: add it.": 82,
+            "That is with guidance: half of it is asked here.": 166,
+            "That is one for each frame.": 1000,
         },
         hint="Each window brings 12 new frames, the first one 16. The last one is "
         "moved back so that it ends with the film.",

@@ -5,7 +5,7 @@ frame's skeleton. An appearance encoder that is shown the picture, and that the 
 model looks at (reference_attention). Motion modules, so that frames agree.
 
 Long clips are drawn in windows that overlap; where they do, what they predict is
-averaged at every step (section 3.4).
+averaged at every step (section 3.3).
 """
 
 from collections.abc import Sequence
