@@ -31,7 +31,8 @@ assert "course_utils" not in sys.modules
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory):
     work = tmp_path_factory.mktemp("train")
-    return recipes.train("tiny-video", into=work / "kept", work=work / "w", steps=2)
+    options = dict(work=work / "w", steps=2, small=True)
+    return recipes.train("tiny-video", into=work / "kept", **options)
 
 
 def test_what_is_kept_is_put_together_and_plain_diffusers_draws_with_it(
@@ -76,8 +77,8 @@ def test_a_motion_module_is_tried_and_saved(tmp_path):
 
 
 def test_a_pixeldance_is_tried_and_kept_as_what_differs_from_tiny_video(tmp_path):
-    name = "tiny-pixeldance"
-    folder = recipes.train(name, into=tmp_path, work=tmp_path / "w", steps=2)
+    options = dict(work=tmp_path / "w", steps=2, small=True)
+    folder = recipes.train("tiny-pixeldance", into=tmp_path, **options)
     kept = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
     assert kept["conv_in.weight"].shape[1] == 8  # twice as many inputs
     assert not any(".resnets." in name and ".same" not in name for name in kept)

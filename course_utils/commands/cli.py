@@ -131,7 +131,7 @@ def see_progress(folder: Path | None, clear: bool, on: bool | None) -> None:
 
 @main.command("train")
 @click.argument("name")
-@click.option("--small", is_flag=True, help="tiny-sd and its parts: plain shapes only")
+@click.option("--small", is_flag=True, help="for two cores; tiny-sd: plain shapes")
 @click.option("--without", default="", help="tiny-sd: alignment, weighting or muon")
 def train_again(name: str, small: bool, without: str) -> None:
     """Train the shipped weight NAME again, from nothing, as it was trained."""

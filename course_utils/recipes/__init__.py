@@ -78,7 +78,7 @@ RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
 }
 NAMES = tuple(sorted(RECIPES))
 STAY = (*COMPONENTS, "instruct-pairs")  # in `work`: only what they led to is shipped
-CAN_BE_SMALL = (*COMPONENTS, "tiny-sd")
+CAN_BE_SMALL = (*COMPONENTS, "tiny-sd", "tiny-video", "tiny-pixeldance")
 
 
 def train(
@@ -97,7 +97,8 @@ def train(
            components of tiny-sd, and what is small or without, stay in `work`
     work   where a run that is killed keeps what it needs to go on (delete to restart)
     steps  fewer than the recipe's, to try it out
-    small  a world of plain shapes only, learnt in less than an hour on two cores
+    small  for two cores: of tiny-sd and its parts a world of plain shapes only, learnt
+           in less than an hour; of clips a shorter training, of two hours at most
     without  one of tiny_sd.ABLATIONS (alignment, weighting, muon): what was it worth?
 
     Raises ValueError for a name or a number that cannot be; if what `work` holds was

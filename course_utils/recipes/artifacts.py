@@ -105,8 +105,9 @@ def write_card(folder: Path, work: Path, card: str) -> None:
 
 def foot_of_card(work: Path, command: str, file: str, licence: str) -> str:
     """The lines that end every card: cost, how to repeat it, licence."""
+    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
     cost = (
-        f"- **Cost** {_seconds(work):.0f} seconds on "
+        f"- **Cost** {_seconds(work):.0f} seconds on {gpu}"
         f"{torch.get_num_threads()} thread(s), {platform.machine()}, "
         f"torch {torch.__version__.split('+')[0]}.\n"
     )

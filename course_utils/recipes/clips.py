@@ -16,15 +16,16 @@ from course_utils.tiny.text import tokenise
 from course_utils.tiny.video import FRAMES, video_batch
 
 BATCH, CLIPS = 4, 3072  # CLIPS: as many are drawn at once, for a chapter
+MANY = 64  # a batch for a GPU; two cores take 20 seconds a step for it
 
 
 def clip_batch(
-    pipe, clips: int, seed: int, motion: str | None = None
+    pipe, clips: int, seed: int, motion: str | None = None, n: int = BATCH
 ) -> training.Batch:
-    """`video_batch` of BATCH clips, in a pipeline's latents and tokens."""
+    """`video_batch` of n clips, in a pipeline's latents and tokens."""
     see = functools.partial(encode, pipe.vae)
     hear = functools.partial(tokenise, pipe.tokenizer)
-    return video_batch(see, hear, BATCH, clips, seed, motion)
+    return video_batch(see, hear, n, clips, seed, motion)
 
 
 def observed_clips(ready: Callable, n: int, motion: str | None = None) -> Callable:

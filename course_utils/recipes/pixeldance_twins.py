@@ -72,7 +72,8 @@ def hinted_twin(*, which: str, steps: int, seed: int) -> Recipe:
         (folder / "scores.json").write_text(json.dumps(scores, indent=1))
         return {}
 
-    options = dict(steps=steps, seed=seed, choices=dict(which=which))
+    options = dict(steps=steps, seed=seed, batch_size=BATCH)
+    options |= dict(choices=dict(which=which))
     return hinted_recipe(pipe, write, "", GIVES[which], **options)
 
 

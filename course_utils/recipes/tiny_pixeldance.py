@@ -19,7 +19,7 @@ from course_utils.methods.pixeldance import draw_between, training_hints
 from course_utils.methods.text_to_video import quicker
 from course_utils.models import difference
 from course_utils.models.quiet import quiet
-from course_utils.recipes.clips import BATCH, CLIPS, clip_batch
+from course_utils.recipes.clips import BATCH, CLIPS, MANY, clip_batch
 from course_utils.recipes.monitor import observed
 from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.pipelines import save, video_pipeline
@@ -33,6 +33,8 @@ from course_utils.tiny.video import (
 from course_utils.training import muon
 
 RATE, OLD = 7e-4, 0.6  # OLD: of the rate, for what was no layer of time
+# steps, clips at once, clips to choose from: on a GPU, and on two cores
+WHOLE, SMALL = (2050, MANY, 6144), (1200, BATCH, CLIPS)
 
 CARD = """# tiny-pixeldance
 
@@ -54,7 +56,7 @@ column.
   first layer learn on, that one with a second set of inputs, of weight zero at first.
 - **Training** {steps} steps of {batch_size} clips, seed {seed}; Muon at {lr}; the last
   frame is one of the final three, with noise, and left out in 25 %; captions left out
-  in 10 %; averaged weights.
+  in 10 %; averaged weights. This is for a GPU; `--small`: 1200 steps of 4.
 - **On disk** the difference to tiny-video, a byte a weight and a scale a row.
 """
 
@@ -84,9 +86,12 @@ def hinted_batch(
     return batch
 
 
-def tiny_pixeldance(*, steps: int | None = None, seed: int = 0) -> Recipe:
-    """Start from the shipped tiny-video."""
-    steps, pipe = steps or 1200, started()
+def tiny_pixeldance(
+    *, steps: int | None = None, seed: int = 0, small: bool = False
+) -> Recipe:
+    """Start from the shipped tiny-video; what is small is learnt on two cores."""
+    enough, n, clips = SMALL if small else WHOLE
+    steps, pipe = steps or enough, started()
 
     def write(model: nn.Module, folder: Path) -> dict:
         whole = in_pipeline(pipe, model)
@@ -109,18 +114,28 @@ def tiny_pixeldance(*, steps: int | None = None, seed: int = 0) -> Recipe:
         watch=lambda states, work: observed(states, look, work, 15),
         steps=steps,
         seed=seed,
+        batch_size=n,
+        choices=dict(small=small),
     )
-    return hinted_recipe(pipe, write, CARD, **options)
+    return hinted_recipe(pipe, write, CARD, clips=clips, **options)
 
 
 def hinted_recipe(
-    pipe, write: Callable, card: str, give: Callable = training_hints, **options
+    pipe,
+    write: Callable,
+    card: str,
+    give: Callable = training_hints,
+    clips: int = CLIPS,
+    **options,
 ) -> Recipe:
     """A pipeline's UNet, widened, learns to be hinted at as `give` has it.
 
-    write, card  as a Recipe's `save` and `card`; options as a Recipe's: steps, seed
+    write, card  as a Recipe's `save` and `card`
+    clips        how many are drawn to choose from
+    options      as a Recipe's: steps, seed, batch_size
     """
-    plain = clip_batch(pipe, min(CLIPS, options["steps"] * BATCH), options["seed"] + 1)
+    n, seed = options["batch_size"], options["seed"]
+    plain = clip_batch(pipe, min(clips, options["steps"] * n), seed + 1, n=n)
 
     def build() -> nn.Module:
         return Hinted(quicker(widen(pipe.unet)), pipe.text_encoder).float().train()
@@ -131,7 +146,6 @@ def hinted_recipe(
         loss=video_loss,
         save=write,
         card=card,
-        batch_size=BATCH,
         lr=RATE,
         ema=0.998,
         share=1,

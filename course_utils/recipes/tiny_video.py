@@ -15,6 +15,7 @@ from course_utils.models import difference
 from course_utils.recipes.clips import (
     BATCH,
     CLIPS,
+    MANY,
     clip_batch,
     clip_scores,
     observed_clips,
@@ -25,7 +26,15 @@ from course_utils.tiny.video import VideoTrunk, groups_of, video_loss
 from course_utils.training import muon
 
 RATE = 1e-3
-LATER = ((700, 5e-4), (700, 5e-4), (1600, 8e-4))  # steps and rates of what follows
+# What follows, each with a rate that falls to nothing: steps, rate, clips at once, and
+# how many clips are drawn to choose from. The last is for a GPU: there a step of MANY
+# takes no longer than one of BATCH here, and plain steps had ended to help.
+LATER = (
+    (700, 5e-4, BATCH, 2048),
+    (700, 5e-4, BATCH, 2048),
+    (1600, 8e-4, BATCH, 2048),
+    (1450, 1e-3, MANY, 16_384),
+)
 HEAD = 16  # transformer_in is eight heads wide: with 32, half of all time would be its
 
 CARD = """# tiny-video
@@ -48,15 +57,20 @@ Read by the segmenter and the oracle; DPM-Solver++, 10 steps, guidance 3.
 - **Parts** those of tiny-sd, its UNet inflated to a UNet3DConditionModel. Temporal
   layers, attention and the text encoder learn, at last all.
 - **Training** {steps} steps of {batch_size} clips, seed {seed}; Muon at {lr} for what
-  is new, at 0.3 of it for attention and words, the rest frozen; then all learns, for
-  {later}; captions left out in 10 %; averaged weights.
+  is new, at 0.3 of it for attention and words, the rest frozen; then all learns:
+{later}
+  Captions left out in 10 %; averaged weights. With `--small` the last part is left
+  out: it is for a GPU.
 - **On disk** the difference to tiny-sd, a byte a weight and a scale a row, safetensors.
 """
 
 
-def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
-    """Start from the shipped miniature."""
+def tiny_video(
+    *, steps: int | None = None, seed: int = 0, small: bool = False
+) -> Recipe:
+    """Start from the shipped miniature; what is small is learnt on two cores."""
     tiny, steps = models.path("tiny"), steps or 2400
+    parts = LATER[:-1] if small else LATER
     pipe = models.load("text-to-image", tiny)
 
     def build() -> nn.Module:
@@ -75,36 +89,41 @@ def tiny_video(*, steps: int | None = None, seed: int = 0) -> Recipe:
             difference.keep_difference(Path(place), tiny, folder)
         return scores | dict(later=later)
 
-    later = ", then ".join(f"{more} steps at {rate:g}" for more, rate in LATER)
+    later = "\n".join(
+        f"  - {more} steps of {n} clips, at {rate:g}" for more, rate, n, _ in parts
+    )
 
-    def batch(number: int, clips: int = CLIPS) -> training.Batch:
-        return clip_batch(pipe, min(clips, steps * BATCH), number)
+    def batch(number: int, clips: int = CLIPS, n: int = BATCH) -> training.Batch:
+        return clip_batch(pipe, min(clips, steps * n), number, n=n)
 
-    shared = dict(loss=video_loss, batch_size=BATCH, ema=0.998, share=1)
+    shared = dict(loss=video_loss, ema=0.998, share=1)
     shared |= dict(watch=observed_clips(ready, 8 if steps >= 500 else 4))
 
     def on(model: nn.Module, part: int = 1) -> Recipe:
         """All of it learns on, at a rate that only falls; then again."""
-        more, rate = LATER[part - 1]
+        more, rate, n, clips = parts[part - 1]
         return Recipe(
             model=lambda: model.train().requires_grad_(True),
-            batch=batch(seed + part, 2048),
+            batch=batch(seed + part, clips, n),
+            batch_size=n,
             save=lambda *_: {},
             card="",
             steps=more if steps >= 500 else steps,
             lr=rate,
             seed=seed + part,
             optimizer=lambda model: muon.Muon(groups_of(model, rate, 1.0)),
-            then=(lambda model: on(model, part + 1)) if part < len(LATER) else None,
+            then=(lambda model: on(model, part + 1)) if part < len(parts) else None,
             **shared,
         )
 
     return Recipe(
         model=build,
         batch=batch(seed),
+        batch_size=BATCH,
         save=write,
         card=CARD,
         steps=steps,
+        choices=dict(small=small),
         lr=RATE,
         seed=seed,
         decay=0.4,
