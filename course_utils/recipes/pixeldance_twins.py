@@ -13,6 +13,7 @@ from torch import nn
 from course_utils import toybox
 from course_utils.measure import hints
 from course_utils.measure.clips import clips_to_ask, did
+from course_utils.measure.pairs import psnr
 from course_utils.methods.pixeldance import draw_between, hints_of, training_hints
 from course_utils.recipes.clips import BATCH
 from course_utils.recipes.recipe import Made, Recipe, produce
@@ -78,25 +79,26 @@ def hinted_twin(*, which: str, steps: int, seed: int) -> Recipe:
 
 
 def twin_scores(pipe, n: int) -> dict[str, float]:
-    """Shares of n clips each.
+    """What the last frame does to n clips each.
 
-    last     everything in the last frame is right, when the true one is given
-    did      without a last frame: the toy does what the words say
-    place, toy    with a sketch for a last frame, and words that do not say where to:
-                  the toy ends at its place; it is a toy of the right kind, no disc
+    last     dB to the true last frame, when that one is given and looked at to the end
+    sketch   dB to a sketch that is given in its place, when no word says what it means:
+             how much of a rough picture is copied
+    did      without a last frame: the share in which the toy does what the words say
     """
     some = clips_to_ask(n)
     true, asked = toybox.film(some), [clip.caption for clip in some]
-    both = draw_between(pipe, asked, true[:, 0], true[:, -1])
+    exact = draw_between(pipe, asked, true[:, 0], true[:, -1], tau=1.0)
     alone = draw_between(pipe, asked, true[:, 0])
     kinds = [toy for toy in toybox.ATTRIBUTES["toy"] if toy != "circle"]
     moved = clips_to_ask(n, motion=toybox.MOTIONS[:4], toy=kinds)
-    silent, start = [clip.scene.caption for clip in moved], toybox.film(moved)[:, 0]
-    drawn = draw_between(pipe, silent, start, hints.sketched(moved))
+    rough, start = hints.sketched(moved), toybox.film(moved)[:, 0]
+    copied = draw_between(pipe, [""] * n, start, rough, tau=1.0)
     return {
-        "last": hints.last_right(both, some),
+        "last": psnr(exact[:, -1], true[:, -1]).mean().item(),
+        "sketch": psnr(copied[:, -1], rough).mean().item(),
         "did": did(alone, some).float().mean().item(),
-    } | hints.sketch_scores(drawn, moved)
+    }
 
 
 def _keep(work: Path, folder: Path) -> dict:
