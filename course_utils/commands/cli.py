@@ -169,8 +169,8 @@ def run_bench(name: str, **options: str | int | None) -> None:
 def make_slides(decks: tuple[str, ...]) -> None:
     """Build DECKS (such as 05 talk; all if none) as HTML, PDF and PPTX.
 
-    Their pictures and numbers come from the lessons' runs; build/slides holds them, and
-    the instructors' guide as a page to print.
+    Their pictures and numbers come from the lessons' runs; build/slides holds them.
+    Beside it stands INSTRUCTORS.html, the instructors' guide to print.
     """
     from course_utils.commands import guide, slides
 

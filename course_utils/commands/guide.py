@@ -15,26 +15,7 @@ from course_utils.commands.evidence import Lesson
 NAME = "INSTRUCTORS.md"
 WRITTEN = re.compile(r"<!-- (times|capacity) -->\n.*?(?=<!-- end -->)", re.DOTALL)
 EXERCISE = re.compile(r"^#+ Your turn · (\d\d\.\d) .*\((\d+) minutes?, ", re.MULTILINE)
-PRINT = """html main { max-width: 46rem; overflow-wrap: anywhere; }
-html pre { background: var(--code); border-radius: 6px; margin: .4rem 0; }
-@media print {
-  @page { size: A4; margin: 13mm 16mm; }
-  html { --text: #000; --soft: #333; --code: #f4f5f7; --back: #fff; }
-  html body { font: 10pt/1.4 Helvetica, Arial, "Liberation Sans", sans-serif; }
-  html main { max-width: none; padding: 0; }
-  html h1 { font-size: 17pt; margin: 0 0 .3rem; }
-  html h2 { font-size: 12.5pt; margin: .9rem 0 .25rem; }
-  html :is(h3, h4) { font-size: 10.5pt; margin: .8rem 0 .2rem; }
-  h1, h2, h3, h4, h3 + p, summary, details p { break-after: avoid; }
-  html :is(p, ul, ol, table, blockquote) { margin-block: .25rem; }
-  html :is(ul, ol) { padding-left: 1.3rem; }
-  html :is(th, td) { padding: .08rem .5rem; font-size: 9.5pt; }
-  html pre { font-size: 8.6pt; line-height: 1.3; padding: .2rem .5rem;
-    margin: .15rem 0; white-space: pre-wrap; }
-  pre, table, blockquote { break-inside: avoid; }
-  html details { border: 0; border-left: 2px solid var(--line); border-radius: 0;
-    padding: 0 0 0 .6rem; margin: .3rem 0; }
-}"""
+PRINT = Path(__file__).with_suffix(".css")
 
 
 def refresh() -> None:
@@ -106,7 +87,10 @@ def capacity() -> str:
 
 
 def printed(folder: Path | None = None) -> Path:
-    """Write the guide as a page to print, answers unfolded, beside the built decks."""
+    """Write the guide as a page to print, with its answers unfolded, into `folder`.
+
+    That is build/ if none is given: not build/slides, which a bundle takes to learners.
+    """
     from course_utils.commands import page  # brings nbconvert: only if it is wanted
 
     text = (choice.root() / "slides" / NAME).read_text("utf-8")
@@ -114,9 +98,9 @@ def printed(folder: Path | None = None) -> Path:
     text = re.sub(r"\[([^]]+)\]\((?!\w+:)[^)]*\)", r"\1", text)  # they lie elsewhere
     render = page.MarkdownWithMath(renderer=page.Math(escape=False)).render
     title = re.search(r"^# (.+)$", text, re.MULTILINE)[1]
-    file = (folder or choice.root() / "build" / "slides") / f"{Path(NAME).stem}.html"
+    file = (folder or choice.root() / "build") / f"{Path(NAME).stem}.html"
     file.parent.mkdir(parents=True, exist_ok=True)
-    style = f"{page.highlighting()}\n{PRINT}"
+    style = f"{page.highlighting()}\n{PRINT.read_text('utf-8')}"
     tidy.replace_file(file, page.document(title, f"<main>{render(text)}</main>", style))
     print(f"to print: {file}", flush=True)
     return file
