@@ -69,14 +69,14 @@ def test_what_is_named_in_a_section_is_in_the_lesson(number):
     text = " ".join(re.sub(r"```.*?```|`.*?`", "", section(number), flags=re.S).split())
     named = set(re.findall(r"(?<![*\w])\*([A-Z][^*]+)\*(?!\*)", text))
     assert named and not named - set(headings)
-    known = set(guide.exercises(COURSE[number]))
+    known = set(guide.exercise_minutes(COURSE[number]))
     assert set(re.findall(rf"\b{number}\.\d\b", text)) <= known
 
 
 @pytest.mark.parametrize("number", LESSONS)
 def test_every_exercise_has_an_answer_and_a_reason(number):
     found = answers(number)
-    assert list(found) == list(guide.exercises(COURSE[number]))
+    assert list(found) == list(guide.exercise_minutes(COURSE[number]))
     for name, (code, why) in found.items():
         assert code and 4 <= len(why.split()) <= 30, f"{name}: {why}"
 
@@ -145,7 +145,7 @@ def worked(what):
     for number in re.findall(r"Notebook (\d\d)", what):
         lesson = COURSE[number]
         ran += guide.runs(lesson)
-        known = guide.exercises(lesson)
+        known = guide.exercise_minutes(lesson)
         own += sum(known[x] for x in re.findall(rf"\b{number}\.\d\b", what))
     return ran, own
 

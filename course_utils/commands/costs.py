@@ -40,10 +40,10 @@ def of(path: Path, size: str = "laptop") -> Cost:
     weights = None if weights is None else tuple(weights)
     if row.get("run") == size:
         return Cost(row["seconds"], row["peak_mb"], weights)
-    return Cost(*said(text), weights)
+    return Cost(*promised(text), weights)
 
 
-def said(text: str) -> tuple[float, float]:
+def promised(text: str) -> tuple[float, float]:
     """Read seconds and MB off "**Needs** about 1 min 30 s and 0.8 GB on one core"."""
     found = re.search(
         r"Needs\W+(?:about )?(?:([\d.]+) min)? ?(?:([\d.]+) s)?\b.*?([\d.]+) GB", text

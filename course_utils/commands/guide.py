@@ -41,7 +41,7 @@ def times() -> str:
         lesson = Lesson(path)
         took, held = re.match(r"about (.+) and (.+ GB)", lesson.needs()).groups()
         said = talked(decks[path.stem]) if path.stem in decks else 0
-        own = sum(exercises(lesson).values())
+        own = sum(exercise_minutes(lesson).values())
         whole = math.ceil(runs(lesson) + said + own)
         sums = [a + b for a, b in zip(sums, (said, own, whole), strict=True)]
         rows.append(
@@ -56,10 +56,10 @@ def times() -> str:
 
 def runs(lesson: Lesson) -> float:
     """Return the minutes that a lesson runs, as its own text says."""
-    return costs.said(f"Needs {lesson.needs()}")[0] / 60
+    return costs.promised(f"Needs {lesson.needs()}")[0] / 60
 
 
-def exercises(lesson: Lesson) -> dict[str, int]:
+def exercise_minutes(lesson: Lesson) -> dict[str, int]:
     """Return {exercise: its minutes}; a prediction that has no heading takes none."""
     checked = [name for c in lesson.cells
                for name in re.findall(r'check\("(\d\d\.\d)"', c.source)]  # fmt: skip
