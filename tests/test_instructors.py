@@ -9,10 +9,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 from test_notebook_hygiene import broken_links
 
 from course_utils.check import PASSED, assess
-from course_utils.commands import cli, evidence, guide, page, room, slides
+from course_utils.commands import cli, evidence, guide, page, report, room, slides
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = ROOT / "slides" / guide.NAME
@@ -227,6 +228,17 @@ def test_a_stale_table_is_written_anew(tmp_path, monkeypatch):
     path.write_text(old, "utf-8")
     guide.refresh()
     assert "| 05 | 10 s |" in path.read_text("utf-8")
+
+
+def test_who_runs_lessons_anew_or_builds_slides_has_a_guide_that_is_true(monkeypatch):
+    done = []
+    monkeypatch.setattr(guide, "refresh", lambda: done.append("refreshed"))
+    monkeypatch.setattr(guide, "printed", lambda: done.append("printed") or True)
+    monkeypatch.setattr(report, "_rows", lambda *_: (row for row in ()))
+    monkeypatch.setattr(slides, "typeset", lambda decks: True)
+    assert report.in_place(("05",))
+    assert CliRunner().invoke(cli.main, ["slides", "05"]).exit_code == 0
+    assert done == ["refreshed", "printed"]
 
 
 def test_numbers_of_the_room_are_those_that_the_doctor_uses():
