@@ -14,18 +14,17 @@ import math
 import os
 import platform
 import tempfile
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 from rehearsal import HERE, Hub, Visit, running_hub, visit
 
-from course_utils.commands import choice, costs
+from course_utils.commands import choice, costs, guide
+from course_utils.commands.kernel import looking
 
 PAGE = HERE / "capacity.md"
 SPARE = 1.15  # room for the system and for what nobody foresaw
@@ -80,23 +79,6 @@ class Meter:
             self.owners[process.pid] = process.environ().get("JUPYTERHUB_USER", "")
         return self.owners[process.pid]
 
-    @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Look again and again, as long as the block runs."""
-        stop = threading.Event()
-
-        def look() -> None:
-            while not stop.wait(0.5):
-                self.look()
-
-        thread = threading.Thread(target=look, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
     def memory(self) -> Memory:
         """Return the peaks so far, of the hungriest student."""
         servers, students = self.servers.values(), self.peaks.values()
@@ -114,7 +96,7 @@ def hold(students: int, lesson: Path, size: str) -> Day:
         environment = os.environ | {"COURSE_HUB_STATE": folder}
         with running_hub(environment) as hub:
             meter = Meter(hub)
-            with meter.looking():
+            with looking(meter.look):
                 visits = asyncio.run(all_of_them(hub))
             return Day(visits, meter.memory())
 
@@ -198,6 +180,7 @@ def main() -> None:
     print(text)
     if given.save:
         PAGE.write_text(text, encoding="utf-8", newline="\n")
+        guide.refresh()
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def test_four_students_finish_lesson_02_at_the_same_time(room, hub):
         return await asyncio.gather(*(rehearsal.visit(hub, n, LESSON) for n in names))
 
     meter = capacity.Meter(hub)
-    with meter.looking():
+    with capacity.looking(meter.look):
         visits = asyncio.run(come())
     assert len(visits) == STUDENTS and all(v.cells > 20 for v in visits)
     users = hub.ask("GET", "hub/api/users")

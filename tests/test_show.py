@@ -416,6 +416,8 @@ def test_a_gif_stays_small_and_says_which_frames(page):
     show.gif([digits(2, size=32)] * 40, labels=range(40), title="Still")
     picture = opened(page[0][0])
     assert picture.format == "GIF" and picture.info["loop"] == 0
+    edge = {picture.convert("RGB").getpixel((5, y)) for y in range(3)}
+    assert len(edge) == 1, "a white line above"
     show.gif(torch.randn(30, 3, 64, 64).clamp(-1, 1), alt="Coloured noise")
     for data, _ in page:
         assert len(base64.b64decode(data["image/gif"])) <= 200_000

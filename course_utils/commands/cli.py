@@ -170,10 +170,11 @@ def make_slides(decks: tuple[str, ...]) -> None:
     """Build DECKS (such as 05 talk; all if none) as HTML, PDF and PPTX.
 
     Their pictures and numbers come from the lessons' runs; build/slides holds them.
+    Beside it stands INSTRUCTORS.html, the instructors' guide to print.
     """
-    from course_utils.commands import slides
+    from course_utils.commands import guide, slides
 
-    _leave(lambda: bool(slides.typeset(decks)))
+    _leave(lambda: bool(slides.typeset(decks) and guide.printed()))
 
 
 @main.command("address")

@@ -40,15 +40,15 @@ def of(path: Path, size: str = "laptop") -> Cost:
     weights = None if weights is None else tuple(weights)
     if row.get("run") == size:
         return Cost(row["seconds"], row["peak_mb"], weights)
-    return Cost(*_said(text), weights)
+    return Cost(*promised(text), weights)
 
 
-def _said(text: str) -> tuple[float, float]:
+def promised(text: str) -> tuple[float, float]:
     """Read seconds and MB off "**Needs** about 1 min 30 s and 0.8 GB on one core"."""
-    said = re.search(
+    found = re.search(
         r"Needs\W+(?:about )?(?:([\d.]+) min)? ?(?:([\d.]+) s)?\b.*?([\d.]+) GB", text
     )
-    if not said:
+    if not found:
         return 0.0, 0.0
-    minutes, seconds, gigabytes = (float(x or 0) for x in said.groups())
+    minutes, seconds, gigabytes = (float(x or 0) for x in found.groups())
     return 60 * minutes + seconds, 1000 * gigabytes

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,24 @@ from typing import Any
 import psutil
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
+
+
+@contextmanager
+def looking(look: Callable[[], None], every: float = 0.5) -> Iterator[None]:
+    """Call `look` again and again, every so many seconds, as long as the block runs."""
+    stop = threading.Event()
+
+    def again() -> None:
+        while not stop.wait(every):
+            look()
+
+    thread = threading.Thread(target=again, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 class Watch:
@@ -32,23 +50,6 @@ class Watch:
     def starts(self, cell: Any, cell_index: int) -> None:
         """Hear of each cell before it runs."""
         self.cell = cell_index + 1
-
-    @contextmanager
-    def looking(self, every: float = 0.5) -> Iterator[None]:
-        """Look at the kernel's memory again and again, as long as the block runs."""
-        stop = threading.Event()
-
-        def look() -> None:
-            while not stop.wait(every):
-                self.look()
-
-        thread = threading.Thread(target=look, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
 
     def look(self) -> None:
         """Look once: Linux and Windows keep the exact peak of a process themselves."""

@@ -52,7 +52,7 @@ def lesson(nb: nbformat.NotebookNode, row: dict, path: Path) -> str:
         head += _note(body.select(".output_error")[-1:], "stopped", row["error"])
     for said in row.get("warnings", ())[:1]:
         head += _note(body.select(".output_stderr")[:1], "warned", said)
-    return document(row["title"], f"{head}<main>{body}</main>", _highlighting())
+    return document(row["title"], f"{head}<main>{body}</main>", highlighting())
 
 
 def _note(outputs: list[Tag], what: str, said: str) -> str:
@@ -150,7 +150,8 @@ def cost(row: dict) -> str:
     return f"{duration(row['seconds'])} · {row['peak_mb'] / 1000:.1f} GB"
 
 
-def _highlighting() -> str:
+def highlighting() -> str:
+    """Return the style of highlighted code, by day and by night."""
     light = HtmlFormatter(style="xcode").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"

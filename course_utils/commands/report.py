@@ -11,7 +11,16 @@ from pathlib import Path
 import nbformat
 
 from course_utils import session
-from course_utils.commands import choice, costs, index, page, parallel, runner, tidy
+from course_utils.commands import (
+    choice,
+    costs,
+    guide,
+    index,
+    page,
+    parallel,
+    runner,
+    tidy,
+)
 from course_utils.commands.findings import free_memory
 from course_utils.commands.parallel import Job
 from course_utils.commands.status import Status
@@ -63,7 +72,8 @@ def course(
 def in_place(chosen: tuple[str, ...] = ()) -> bool:
     """Run the chosen lessons at laptop size; save in place those that succeed.
 
-    One at a time: the seconds that a title promises are those of a lesson alone.
+    One at a time: the seconds that a title promises are those of a lesson alone. The
+    guide of the instructors, which says them too, is kept up to date.
     """
     folder = choice.root() / "build" / "notebooks"
     tasks = _tasks(chosen, {}, folder)
@@ -75,6 +85,7 @@ def in_place(chosen: tuple[str, ...] = ()) -> bool:
                 nb = nbformat.read(job.out, as_version=4)
                 tidy.dress(nb, row["seconds"], row["peak_mb"], row["weights"])
                 tidy.save_notebook(tidy.strip_notebook(nb), job.source)
+    guide.refresh()
     return fine
 
 

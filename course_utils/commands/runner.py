@@ -13,7 +13,7 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from course_utils.commands.choice import lessons, read_notebook, refuse, root
-from course_utils.commands.kernel import Watch, kernel_class
+from course_utils.commands.kernel import Watch, kernel_class, looking
 from course_utils.commands.tidy import save_notebook, strip_notebook
 
 
@@ -91,7 +91,7 @@ def _execute(
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # `_reason` says it all
     error, began = None, time.perf_counter()
     try:
-        with watch.looking():
+        with looking(watch.look):
             papermill.execute_notebook(
                 str(source),
                 str(out),

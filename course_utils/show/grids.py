@@ -171,7 +171,7 @@ def mosaic(cells, across, down, left, heads, rows, labels, title) -> Figure:
     height = top + down * step_y + 4
     every = -(-max(map(width_of, lines or [""])) // step_x)  # crowded heads thin out
     page = np.full((height, width, 3), PAPER_RGB, np.uint8)
-    fig = Figure((width / DPI, height / DPI), dpi=DPI)
+    fig = Figure((width / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
     for i, cell in enumerate(cells):
         x, y = left + i % across * step_x, top + i // across * step_y
         page[y : y + high + 2, x : x + wide + 2] = FRAME
