@@ -184,7 +184,7 @@ def make_site() -> None:
     """
     from course_utils.commands import site
 
-    _leave(lambda: bool(site.build()))
+    _leave(lambda: bool(site.website()))
 
 
 @main.command("address")

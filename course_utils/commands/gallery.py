@@ -64,7 +64,7 @@ def text(lessons: list[Path]) -> str:
 
 
 def _card(path: Path) -> str:
-    lesson, picture = evidence.Lesson(path), site_lessons.cover(path)
+    lesson, picture = evidence.Lesson(path), site_lessons.title_picture(path)
     image = ""
     if picture:
         image = f":img-top: notebooks/{picture.file}\n:img-alt: {picture.words}\n"

@@ -18,7 +18,7 @@ from course_utils.commands import choice, gallery, site_lessons, slides
 
 GUIDES = ("slides/INSTRUCTORS.md", "deploy/README.md", "deploy/capacity.md")
 ABOUT = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
-LINK = re.compile(r"\]\(([^)\s:#]+)")
+LINK = re.compile(r"\]\((?!\w+:)([^)\s#]+)")
 TREE = "\n```{{toctree}}\n:caption: {}\n:hidden:\n\n{}\n```\n"
 DECKS = """# Slides
 
@@ -35,7 +35,7 @@ folder, `make slides` makes them.
 """
 
 
-def build(folder: Path | None = None) -> Path:
+def website(folder: Path | None = None) -> Path:
     """Build the website in `folder`, or in build/site if none is given; return it.
 
     ValueError if Sphinx is missing, or finds a fault in a page.
@@ -110,7 +110,7 @@ def _slides(decks: Sequence[Path]) -> str:
     if not decks:
         return NO_DECKS
     written = sorted(slides.decks(), key=lambda path: path.stem != "talk")
-    lines = (LINE.format(path.stem, slides.headline(path)) for path in written)
+    lines = (LINE.format(path.stem, slides.deck_title(path)) for path in written)
     return DECKS + "".join(lines)
 
 

@@ -15,20 +15,21 @@ from nbformat.v4 import new_markdown_cell
 
 from course_utils.commands import address, choice, page
 
-FOLDED = {  # what a cell has in it -> what its fold says
-    "except ImportError": "The course, if it is missing",
+FOLDED = {  # what a cell has in it: what its fold says
+    "try:\n    import course_utils\n": "Install the course, if it is missing",
     "session.start(": "Imports",
 }
 MOVES = re.compile(r"^(?:\w+ = )?show\.(?:widget|button|canvas)\(", re.MULTILINE)
 STILL = """:::{note}
-Here this picture stands still. In JupyterLab and on Colab it has controls: take the
-notebook from the top of this page, and [start](/start.md).
+Here this picture stands still. In JupyterLab and on Colab it has controls: download the
+notebook at the top of this page, and see [how to start](/start.md).
 :::"""
 README = re.compile(r"\]\((?:\.\./)*README\.md(#[\w-]+)?\)")
+DECK = re.compile(r"\]\((?:(?:\.\./)*slides/)?(?:talk|\d\d_\w+)\.md\)")
 ATTACHED = re.compile(r"!\[([^]]*)\]\(attachment:([^)]*)\)")
 
 
-class Cover(NamedTuple):
+class TitlePicture(NamedTuple):
     """The picture under a lesson's title: its words, its file, its content."""
 
     words: str
@@ -36,22 +37,24 @@ class Cover(NamedTuple):
     content: bytes
 
 
-def cover(path: Path) -> Cover | None:
+def title_picture(path: Path) -> TitlePicture | None:
     """Return the picture of what a lesson makes; None if it was saved without one."""
     title = choice.read_notebook(path).cells[0]
     page.drop_missing(title)
     if not (shown := ATTACHED.search(title.source)):
         return None
     [(mime, data)] = title.attachments[shown[2]].items()
-    return Cover(shown[1], f"{path.stem}{guess_extension(mime)}", b64decode(data))
+    return TitlePicture(
+        shown[1], f"{path.stem}{guess_extension(mime)}", b64decode(data)
+    )
 
 
 def take(path: Path, folder: Path, deck: bool) -> None:
-    """Write the lesson in the file `path` and its cover into `folder`.
+    """Write the lesson in the file `path` and its title picture into `folder`.
 
     deck  whether the website has slides for it
     """
-    nb, picture = choice.read_notebook(path), cover(path)
+    nb, picture = choice.read_notebook(path), title_picture(path)
     folder.mkdir(parents=True, exist_ok=True)
     title = nb.cells[0]
     page.drop_missing(title)
@@ -88,5 +91,6 @@ def _for_readers(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 
 def redirected(text: str) -> str:
-    """Lead links into the README to the pages that took its place: index and start."""
-    return README.sub(lambda x: f"](/start.md{x[1]})" if x[1] else "](/index.md)", text)
+    """Lead links to the README and to decks, no pages here, to those in their place."""
+    text = README.sub(lambda x: f"](/start.md{x[1]})" if x[1] else "](/index.md)", text)
+    return DECK.sub("](/slides.md)", text)

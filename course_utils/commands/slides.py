@@ -99,10 +99,10 @@ def deck(path: Path, lessons: Lessons) -> str:
             filled.append(fill(slide, lessons))
         except ValueError as error:
             raise ValueError(f"{path.name}, slide {k}: {error}") from None
-    return HEADER.format(title=repr(headline(path))) + "\n---\n".join(filled)
+    return HEADER.format(title=repr(deck_title(path))) + "\n---\n".join(filled)
 
 
-def headline(path: Path) -> str:
+def deck_title(path: Path) -> str:
     """Return the title of a deck; ValueError if its first slide has none."""
     found = re.search(r"^# (.+)$", split(path.read_text("utf-8"))[0], re.MULTILINE)
     if not found:
