@@ -63,6 +63,7 @@ def base(built):
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Quiet, directory=top)
     )
+    server.handle_error = lambda *_: None  # a page that is left early hangs up
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/{built.relative_to(top)}/"
     server.shutdown()
