@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help setup course test lab notebooks slides doctor
+.PHONY: help setup course test lab notebooks slides site doctor
 .PHONY: bundle hub hub-setup capacity test-room
 
 help:
@@ -26,10 +26,12 @@ help:
 	@echo "make notebooks   run the lessons and save them in place (LESSONS=05)"
 	@echo "make slides      build the decks into build/slides: HTML, PDF, PPTX (DECKS=05);"
 	@echo "                 needs Node.js"
+	@echo "make site        build the website into build/site (its slides need Node.js)"
 	@echo "make doctor      is this machine fine?"
 	@echo "make bundle      one folder for a room without a network"
 	@echo "make hub         a class on this machine (deploy/README.md)"
-	@echo "make test-room   students on a hub, a lone notebook, a bundle: the second stage"
+	@echo "make test-room   students on a hub, a lone notebook, a bundle, the website:"
+	@echo "                 the second stage"
 	@echo "make setup       install into .venv (the others do it when it is missing)"
 
 setup: $(READY)
@@ -56,6 +58,15 @@ slides/node_modules/.ready: slides/package-lock.json
 	@command -v npm >/dev/null || { echo "slides need Node.js 20 or newer with npm:" \
 		"install it (nodejs.org), then say make slides again" >&2; exit 1; }
 	npm ci --prefix slides --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# Without npm the website has no slides.
+SITE := $(VENV)/.site
+site: $(SITE) $(if $(shell command -v npm),slides/node_modules/.ready)
+	@$(BIN)/course site
+
+$(SITE): $(READY)
+	$(BIN)/python -m pip install -c constraints.txt -e ".[site]"
 	@touch $@
 
 doctor: $(READY)
@@ -89,5 +100,5 @@ capacity: $(ROOM)
 	@$(BIN)/python deploy/capacity.py
 
 # The second stage; one worker, because each of these takes the whole machine.
-test-room: $(ROOM)
+test-room: $(ROOM) $(SITE) slides/node_modules/.ready
 	$(BIN)/python -m pytest -m room tests

@@ -71,7 +71,7 @@ def test_the_script_and_its_verbs_are_installed():
     [script] = [s for s in entry_points(group="console_scripts") if s.name == "course"]
     assert script.load() is cli.main
     verbs = {"run", "notebooks", "lab", "doctor", "train", "bench", "address"}
-    verbs |= {"slides", "progress", "bundle"}
+    verbs |= {"slides", "site", "progress", "bundle"}
     assert set(cli.main.commands) == verbs
 
 

@@ -177,7 +177,7 @@ def score(value, floor, ceiling, metric="m", better="higher"):
     [(0.9, 0.1, 1, 89), (3, 12, 0, 75), (-5, 0, 1, 0), (7, 0, 1, 100), (1, 1, 1, 0)],
 )
 def test_bars_fill_from_floor_to_ceiling(value, floor, ceiling, filled):
-    bar = index._bar(score(value, floor, ceiling))
+    bar = index.bar(score(value, floor, ceiling))
     assert f'aria-label="{filled} % of the way"' in bar
     assert ('class="below"' in bar) == (value == -5)
 
@@ -197,7 +197,7 @@ def test_an_error_of_many_powers_of_ten_does_not_look_like_none():
 
 
 def test_small_numbers_cannot_break_in_the_middle():
-    bar = index._bar(score(1.48e-5, 1, 1e-10))
+    bar = index.bar(score(1.48e-5, 1, 1e-10))
     assert "1.48·10<sup>−5</sup>" in bar and "e-" not in bar
 
 

@@ -187,11 +187,12 @@ def test_without_node_or_marp_it_says_what_to_install(missing, monkeypatch, tmp_
         slides._marp([tmp_path / "x.md"], "html")
 
 
-def test_marp_is_pinned_and_locked():
+def test_marp_and_axe_are_pinned_and_locked():
     import json
 
     folder = ROOT / "slides"
-    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    package = json.loads((folder / "package.json").read_text())
+    wanted = package["dependencies"] | package["devDependencies"]
     locked = json.loads((folder / "package-lock.json").read_text())["packages"]
     for name, version in wanted.items():
         assert locked[f"node_modules/{name}"]["version"] == version

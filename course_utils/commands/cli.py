@@ -177,6 +177,17 @@ def make_slides(decks: tuple[str, ...]) -> None:
     _leave(lambda: bool(slides.typeset(decks) and guide.printed()))
 
 
+@main.command("site")
+def make_site() -> None:
+    """Build the website: lessons as they were executed, a gallery, slides.
+
+    build/site holds it; any web server serves it, at any path.
+    """
+    from course_utils.commands import site
+
+    _leave(lambda: bool(site.website()))
+
+
 @main.command("address")
 @click.argument("url", required=False)
 @click.option("--unset", is_flag=True, help="forget the address that is set")

@@ -36,6 +36,7 @@ class Lesson:
         outputs = [output for cell in self.cells for output in cell.outputs]
         self.pictures = [p for o in outputs for p in _pictures(o)]
         self.printed = [_plain(o) for o in outputs]
+        self.scores = [row for text in self.printed for row in recorded(text)]
 
     def picture(self, start: str) -> Picture:
         """Return the picture whose words, as in a link, begin with `start`."""
@@ -45,8 +46,7 @@ class Lesson:
 
     def score(self, metric: str, what: str = "value") -> float:
         """Return the value, floor, ceiling, seeds or n of a recorded score."""
-        rows = [row for text in self.printed for row in recorded(text)]
-        found = {row["metric"]: row for row in rows}
+        found = {row["metric"]: row for row in self.scores}
         if metric not in found:
             raise ValueError(
                 f"lesson {self.name} records no {metric}; it records "

@@ -88,7 +88,7 @@ def _card(name: str, row: dict) -> str:
     notes = [("failed", row["error"])] if row["error"] else []
     notes += [("warned", f"stderr, {said}") for said in row.get("warnings", ())]
     texts = [f'<p class="{kind}">{html.escape(said)}</p>' for kind, said in notes]
-    scores = "".join(map(_bar, row["scores"]))
+    scores = "".join(map(bar, row["scores"]))
     return CARD.format(
         name=name,
         title=html.escape(row["title"]),
@@ -100,12 +100,13 @@ def _card(name: str, row: dict) -> str:
     )
 
 
-def _bar(score: dict) -> str:
+def bar(score: dict) -> str:
     """Return one score as a line: its name, its value, and a bar between its ends."""
     number = f", n={score['n']}" if score.get("n") else ""
+    better = "higher" if score["ceiling"] >= score["floor"] else "lower"
     part = share(score)
     return BAR.format(
-        told=f"seeds={score['seeds']}{number}, {score['better']} is better",
+        told=f"seeds={score['seeds']}{number}, {better} is better",
         metric=html.escape(score["metric"].replace("_", " ")),
         kind="below" if part < 0 else "",
         share=100 * min(1.0, max(0.0, part)),

@@ -37,7 +37,7 @@ def lesson(nb: nbformat.NotebookNode, row: dict, path: Path) -> str:
     for output in [o for c in nb.cells for o in c.get("outputs", []) if "data" in o]:
         _show(output)
     for cell in nb.cells:
-        _drop_missing(cell)
+        drop_missing(cell)
     exporter = Offline(template_name="basic", anchor_link_text="#")
     body = BeautifulSoup(exporter.from_notebook_node(nb)[0], "html.parser")
     for image in body.select("img:not([src^=data])"):
@@ -63,7 +63,7 @@ def _note(outputs: list[Tag], what: str, said: str) -> str:
     return f'<p class="{what}"><a href="#{what}">{word}</a> at {html.escape(said)}</p>'
 
 
-def _drop_missing(cell: nbformat.NotebookNode) -> None:
+def drop_missing(cell: nbformat.NotebookNode) -> None:
     """A lesson that was never saved with its picture has a page without it."""
     for picture in re.findall(r"!\[[^]]*\]\(attachment:[^)]*\)", cell.source):
         name = picture.partition("attachment:")[2].rstrip(")")

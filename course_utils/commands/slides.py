@@ -99,10 +99,15 @@ def deck(path: Path, lessons: Lessons) -> str:
             filled.append(fill(slide, lessons))
         except ValueError as error:
             raise ValueError(f"{path.name}, slide {k}: {error}") from None
-    title = re.search(r"^# (.+)$", filled[0], re.MULTILINE)
-    if not title:
+    return HEADER.format(title=repr(deck_title(path))) + "\n---\n".join(filled)
+
+
+def deck_title(path: Path) -> str:
+    """Return the title of a deck; ValueError if its first slide has none."""
+    found = re.search(r"^# (.+)$", split(path.read_text("utf-8"))[0], re.MULTILINE)
+    if not found:
         raise ValueError(f"{path.name} needs a first slide with a title, as in `# GAN`")
-    return HEADER.format(title=repr(title[1])) + "\n---\n".join(filled)
+    return found[1]
 
 
 def split(text: str) -> list[str]:
@@ -171,8 +176,8 @@ def _drawn(name: str) -> tuple[str, str, str]:
     return words, mime, base64.b64encode(content).decode()
 
 
-def _marp(files: Sequence[Path], kind: str) -> None:
-    """Turn filled decks into files of one kind, beside them."""
+def marp() -> list[str | Path]:
+    """Return the command that turns decks into files; ValueError if it is missing."""
     slides = choice.root() / "slides"
     program = slides / "node_modules" / "@marp-team" / "marp-cli" / "marp-cli.js"
     node = shutil.which("node")
@@ -180,12 +185,17 @@ def _marp(files: Sequence[Path], kind: str) -> None:
         raise ValueError("slides need Node.js 20 or newer: install it (nodejs.org)")
     if not program.is_file():
         raise ValueError("Marp is missing: say `npm ci --ignore-scripts` in slides/")
+    return [node, program]
+
+
+def _marp(files: Sequence[Path], kind: str) -> None:
+    """Turn filled decks into files of one kind, beside them."""
     options = {"html": [], "pdf": ["--pdf", "--pdf-notes"], "pptx": ["--pptx"]}[kind]
     options += [] if kind == "html" else ["--no-parallel", "--browser-timeout", "120"]
-    command = [node, program, "--no-stdin", *options]
+    command = [*marp(), "--no-stdin", *options]
     done = subprocess.run(
         [*map(str, command), *map(str, files)],
-        cwd=slides,  # package.json says which theme
+        cwd=choice.root() / "slides",  # package.json says which theme
         env=_with_a_browser(),
         capture_output=True,
         text=True,
