@@ -41,6 +41,9 @@ FAULTS = """() => {
         if (image.clientWidth > Math.max(image.naturalWidth, 117) && !badge
             && !image.closest('.gallery')) faults.push(`blown up: ${image.src}`);
     }
+    for (const number of document.querySelectorAll('.score span, .score strong'))
+        if (number.clientHeight > 24 || number.scrollWidth > number.clientWidth + 1)
+            faults.push(`broken number: ${number.textContent}`);
     return faults }"""
 RULES = """async () => (await axe.run({resultTypes: ['violations']})).violations
     .filter(x => ['serious', 'critical'].includes(x.impact))
@@ -186,12 +189,15 @@ def test_animations_arrive_as_they_were_made(base, page):
 
 
 BAD = """<html><body style="background: #fff"><p style="color: #ccc">pale words</p>
-<div style="width: 3000px">wide</div><img src="x.png" alt=""></body></html>"""
+<div style="width: 3000px">wide</div>
+<div class="score"><span style="display: block; width: 9px">3.1 4</span></div>
+<img src="x.png" alt=""></body></html>"""
 
 
 def test_a_page_with_faults_is_seen(page):
     page.set_content(BAD)
     page.add_script_tag(path=AXE)
     told = " ".join(page.evaluate(FAULTS) + page.evaluate(RULES))
-    for fault in ("wide", "not loaded", "no words", "color-contrast", "html-has-lang"):
+    faults = ["wide", "not loaded", "no words", "broken number", "color-contrast"]
+    for fault in [*faults, "html-has-lang"]:
         assert fault in told, told
