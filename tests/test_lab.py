@@ -3,6 +3,8 @@
 Whole lessons, the keyboard and the themes are in test_room_lab.py.
 """
 
+import re
+
 import lab
 import nbformat
 import pytest
@@ -120,16 +122,31 @@ def test_a_button_draws_with_what_its_menu_says(page):
 
 
 def test_a_square_of_the_canvas_takes_the_colour_of_the_brush(page):
-    squares = outputs(page, "canvas").locator("button")
-    colour = "square => getComputedStyle(square).backgroundColor"
-    assert squares.count() == 4
-    before = [squares.nth(i).evaluate(colour) for i in range(4)]
-    squares.nth(3).click()
-    squares.nth(3).and_(page.page.locator("[style*='255, 0, 0']")).wait_for()
-    after = [squares.nth(i).evaluate(colour) for i in range(4)]
-    assert after == [*before[:3], before[0]] != before
+    area = outputs(page, "canvas")
+    squares = area.locator("button").all()
+    before = [lab.paint(square) for square in squares]
+    last = area.get_by_title("row 2, column 2")
+    assert lab.changes(last, last.click, look=lab.paint)
+    assert [lab.paint(square) for square in squares] == [*before[:3], before[0]]
+    area.locator("select").select_option("empty")
+    assert lab.changes(last, last.click, look=lab.paint)
+    assert [lab.paint(square) for square in squares] == before
+    area.locator("select").select_option("red")
+    assert lab.changes(last, last.click, look=lab.paint)
     press = outputs(page, "button").locator("button")
     assert moves(page, "button", lambda: press.click())
+
+
+def test_every_kind_of_control_that_the_course_has_is_moved_here():
+    """Whoever adds one to show, or puts one straight into a lesson, adds its test."""
+    show = (lab.ROOT / "course_utils" / "show").glob("*.py")
+    text = "".join(path.read_text("utf-8") for path in show)
+    still = {"HBox", "HTML", "Image", "Layout", "VBox"}
+    moved = {"Button", "Checkbox", "Dropdown", "FloatSlider", "IntSlider"}
+    assert set(re.findall(r"\bipywidgets\.(\w+)", text)) == still | moved
+    for path in (lab.ROOT / "notebooks").glob("*.ipynb"):
+        cells = nbformat.read(path, 4).cells
+        assert not [c for c in cells if re.search("import.*ipywidgets", c.source)]
 
 
 def test_the_progress_bar_ends_as_one_line(page):
