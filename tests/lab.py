@@ -28,6 +28,7 @@ MISSING = [name for name in ("playwright", "jupyterlab")
            if importlib.util.find_spec(name) is None]  # fmt: skip
 MISSING += [] if BROWSER else ["chromium"]
 NEEDED = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+COURSE = "from course_utils.commands.cli import main; main()"
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SETTLE = 100  # milliseconds that the page needs to draw what was scrolled to
@@ -57,39 +58,38 @@ class Lab(NamedTuple):
 
 
 @contextmanager
-def server(home: Path, **variables: str):
-    """Run a JupyterLab with a home of its own on a free port; its kernels are offline.
+def server(home: Path, *lessons: Path, **variables: str):
+    """Run `course lab` in a folder of its own with these lessons; kernels are offline.
 
-    It asks for its token, listens to this machine only, and brings no news.
+    The learner's home is new, as on the first day.
     """
-    news = {"@jupyterlab/apputils-extension:announcements": True}
+    (home / "notebooks").mkdir()
+    for path in lessons:
+        shutil.copy(path, home / "notebooks")
     place = home / ".jupyter"
-    (place / "labconfig").mkdir(parents=True)
-    page_config = place / "labconfig" / "page_config.json"
-    page_config.write_text(json.dumps({"disabledExtensions": news}))
+    place.mkdir()
+    seen = {"LabApp": {"expose_app_in_browser": True}}  # for `Notebook.cells`
+    (place / "jupyter_lab_config.json").write_text(json.dumps(seen))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     lab = Lab(f"http://127.0.0.1:{port}", secrets.token_hex(16), home)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
-               "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
-               "--ServerApp.port_retries=0", f"--ServerApp.root_dir={home}",
-               "--LabApp.expose_app_in_browser=True",
-               f"--IdentityProvider.token={lab.token}"]  # fmt: skip
-    blocked = [str(ROOT / "tests" / "no_network"), os.environ.get("PYTHONPATH", "")]
+    blocked = [str(ROOT / "tests" / "no_network"), str(ROOT)]
     own = {name: str(place) for name in ("JUPYTER_CONFIG_DIR", "IPYTHONDIR",
            "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}  # fmt: skip
-    own |= {"HOME": str(home), "OMP_NUM_THREADS": "1"} | variables
-    own |= {"PYTHONPATH": os.pathsep.join(filter(None, blocked))}
+    own |= {"HOME": str(home), "BROWSER": "true", "OMP_NUM_THREADS": "1"}
+    own |= {"JUPYTER_TOKEN": lab.token, "JUPYTER_PORT": str(port)}
+    own |= {"PYTHONPATH": os.pathsep.join(blocked)} | variables
+    command = [sys.executable, "-c", COURSE, "lab", lessons[0].stem[:2]]
     with (place / "log.txt").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log,
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=home,
                                    env=os.environ | own)  # fmt: skip
     try:
         _wait_for(lab, process)
         yield lab
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(30)
 
 
 def _wait_for(lab: Lab, process: subprocess.Popen, seconds: float = 90) -> None:
@@ -100,7 +100,8 @@ def _wait_for(lab: Lab, process: subprocess.Popen, seconds: float = 90) -> None:
             return
         except OSError:
             time.sleep(0.2)
-    raise RuntimeError(f"JupyterLab did not start in {seconds} s")
+    said = (lab.home / ".jupyter" / "log.txt").read_text()[-2000:]
+    raise RuntimeError(f"JupyterLab did not start in {seconds} s: {said}")
 
 
 @contextmanager
@@ -142,11 +143,11 @@ class Notebook:
             self.said.append(message.text)
 
     def open(self, name: str) -> None:
-        """Open a file of the lab's folder in a fresh window, with a fresh kernel."""
+        """Open a lesson in a fresh window, with a fresh kernel."""
         for kernel in self.lab.ask("api/kernels"):
             self.lab.ask(f"api/kernels/{kernel['id']}", "DELETE")
         self.said.clear()
-        self.page.goto(self.lab.at(f"lab/tree/{name}?reset"))
+        self.page.goto(self.lab.at(f"lab/tree/notebooks/{name}?reset"))
         self.wait_for_kernel()
         self.page.wait_for_function(
             "count => document.querySelectorAll('.jp-Notebook-cell').length == count",
@@ -220,7 +221,7 @@ class Notebook:
             found |= self.page.evaluate(script)
             if left < 1:
                 return found
-            top += height / 2
+            top += 0.9 * height
 
     def cell(self, number: int):
         """Scroll to a cell and return it."""

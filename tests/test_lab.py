@@ -61,13 +61,14 @@ PLACE = {name: place for place, name in enumerate(CELLS)}
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """A notebook with all of it, opened and run from top to bottom."""
-    home = tmp_path_factory.mktemp("home")
     cells = [nbformat.v4.new_code_cell(text.strip()) for text in CELLS.values()]
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nb = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec})
-    nbformat.write(nb, home / "page.ipynb")
-    with lab.server(home) as server, lab.window(server) as page:
-        page.open("page.ipynb")
+    path = tmp_path_factory.mktemp("lesson") / "05_page.ipynb"
+    nbformat.write(nb, path)
+    home = tmp_path_factory.mktemp("home")
+    with lab.server(home, path) as server, lab.window(server) as page:
+        page.open(path.name)
         page.run_all(60)
         yield page
 

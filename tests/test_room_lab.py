@@ -4,7 +4,7 @@ A lesson that joins the course joins here. Run by `make test-room`; how single o
 and widgets behave is in test_lab.py.
 """
 
-import shutil
+import re
 
 import lab
 import nbformat
@@ -15,7 +15,7 @@ from course_utils.commands import choice
 pytestmark = [pytest.mark.room, pytest.mark.timeout(900), lab.NEEDED]
 LESSONS = sorted((lab.ROOT / "notebooks").glob("*.ipynb"))
 # A GAN, a diffusion model from scratch, an editor, a control; and what they move.
-LIVE = {"02": ["knobs"], "06": ["knobs"], "15": ["knobs"], "21": ["canvas", "button"]}
+LIVE = {"02": ["knobs"], "06": ["knobs"], "14": ["knobs"], "21": ["canvas", "button"]}
 KNOBS = ".noUi-handle, select, input[type=checkbox]"
 
 # What is wrong with the cells on the screen, in words: {number of the cell: [words]}.
@@ -78,10 +78,9 @@ def path_of(number):
 def room(tmp_path_factory):
     """A JupyterLab with the course's lessons, and a browser in front of it."""
     home = tmp_path_factory.mktemp("room")
-    for path in LESSONS:
-        shutil.copy(path, home)
-    with lab.server(home, COURSE_RUN="quick") as server, lab.window(server) as room:
-        yield room
+    with lab.server(home, *LESSONS, COURSE_RUN="quick") as server:
+        with lab.window(server) as room:
+            yield room
 
 
 def faults(room):
@@ -118,7 +117,7 @@ def test_pale_words_and_pictures_without_paper_are_seen(room):
              nbformat.v4.new_markdown_cell("![lost](attachment:lost.png)")]  # fmt: skip
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nb = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec})
-    nbformat.write(nb, room.lab.home / "pale.ipynb")
+    nbformat.write(nb, room.lab.home / "notebooks" / "pale.ipynb")
     room.open("pale.ipynb")
     room.theme("JupyterLab Light")
     room.run_all()
@@ -178,6 +177,7 @@ def test_an_answer_typed_into_a_lesson_hears_what_is_wrong_and_then_that_it_is_r
 ):
     room.open(path_of("05").name)
     room.run_all(120)
+    assert room.troubles() == []
     number = room.find('check("05.1"')
     stub = "".join(room.cells()[number]["source"])
     for answer, verdict in (
@@ -194,6 +194,19 @@ def test_an_answer_typed_into_a_lesson_hears_what_is_wrong_and_then_that_it_is_r
     assert hint.get_by_text("Solve it for").is_visible()
 
 
+def test_the_printed_address_opens_the_lesson_and_asks_nothing(room):
+    """What somebody without a browser on that machine copies from the terminal."""
+    log = (room.lab.home / ".jupyter" / "log.txt").read_text("utf-8")
+    [address, *_] = re.findall(r"http://127\.0\.0\.1:\S+token=\S+", log)
+    room.page.goto(address.replace("...", room.lab.token))
+    title = room.page.locator(".lm-DockPanel .lm-mod-current .lm-TabBar-tabLabel")
+    title.get_by_text(path_of("00").name).wait_for()
+    room.wait_for_kernel()
+    room.page.wait_for_timeout(3000)  # JupyterLab asks a while after it has started
+    asked = room.page.locator(".jp-Dialog, .Toastify__toast")
+    assert asked.all_inner_texts() == []
+
+
 def test_a_lesson_needs_no_mouse(room):
     """Opened, run cell by cell, its knob reached and turned, all with keys."""
     keys, page = room.page.keyboard, room.page
@@ -206,7 +219,7 @@ def test_a_lesson_needs_no_mouse(room):
     ).first.wait_for()
     keys.press("Enter")
     page.wait_for_selector(".jp-Dialog")
-    keys.type(path_of("00").name)
+    keys.type(f"notebooks/{path_of('00').name}")
     keys.press("Enter")
     room.wait_for_kernel()
     for _ in room.cells():
