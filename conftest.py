@@ -43,3 +43,16 @@ def pytest_runtest_setup(item):
         os.environ["COURSE_RUN"] = "quick"
     else:
         os.environ.pop("COURSE_RUN", None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where everything must be there (.ci/run), what is skipped for want of it fails.
+
+    A GPU is the one thing that a test may need and not find.
+    """
+    report = yield
+    why = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
+    if os.environ.get("COURSE_NEEDS") == "all" and "needs" in why and "GPU" not in why:
+        report.outcome, report.longrepr = "failed", f"skipped: {why}"
+    return report

@@ -129,6 +129,16 @@ time.sleep(300)
 """
 
 
+# A shell that puts the tests in the background lets them, and all they start, ignore
+# Ctrl-C: what is tested here is a course that hears it.
+COURSE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from course_utils.commands.cli import main
+main()
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are of Unix")
 def test_a_kill_is_an_interrupt_while_lessons_run():
     with pytest.raises(KeyboardInterrupt), interrupt.kill_is_interrupt():
@@ -138,13 +148,47 @@ def test_a_kill_is_an_interrupt_while_lessons_run():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are of Unix")
+@pytest.mark.parametrize("where", ["submit", "shutdown"])
+def test_a_kill_at_a_bad_moment_ends_every_lesson(monkeypatch, where):
+    """As an exception it would leave a lesson unknown, or a thread not waited for."""
+
+    class Killed(parallel.ThreadPoolExecutor):
+        def submit(self, *args):
+            future = super().submit(*args)
+            if where == "submit":
+                os.kill(os.getpid(), signal.SIGTERM)
+            return future
+
+        def shutdown(self, *args, **kwargs):
+            os.kill(os.getpid(), signal.SIGTERM)
+            super().shutdown(*args, **kwargs)
+
+    watches = []
+
+    def run(source, out, values, *, watch, threads):
+        watches.append(watch)
+        while not watch.ended and where == "submit":
+            time.sleep(0.01)
+        return runner.Result(out, 0.0, 0.0, [])
+
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", Killed)
+    monkeypatch.setattr(runner, "run", run)
+    if where == "submit":
+        with pytest.raises(KeyboardInterrupt):
+            run_all([job("05"), job("06")], most=2)
+        assert watches and all(watch.ended for watch in watches)
+    else:
+        assert sorted(run_all([job("05"), job("06")], most=2)) == ["05", "06"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of this kind are of Unix")
 def test_an_interrupt_leaves_no_process_and_no_folder(notebook, tmp_path):
     mark, temporary = tmp_path / "mark", tmp_path / "temporary"
     temporary.mkdir()
     for name in ("05_waits", "06_waits"):
         notebook(name, WAITS.format(python=sys.executable, mark=mark))
-    code = "from course_utils.commands.cli import main; main()"
-    command = [sys.executable, "-c", code, "run", "--jobs", "2"]
+    command = [sys.executable, "-c", COURSE, "run", "--jobs", "2"]
     env = os.environ | {"TMPDIR": str(temporary)}
     course = subprocess.Popen(
         command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True

@@ -3,16 +3,13 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
+from lab import BROWSER
 
 from course_utils.commands import index
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which(
-    "google-chrome"
-)  # fmt: skip
 pytestmark = pytest.mark.skipif(not BROWSER, reason="needs chromium")
 SCORES = {
     "coverage": (0.0302, 0.00636, 0.846),

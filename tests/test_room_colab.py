@@ -20,12 +20,7 @@ import pytest
 from course_utils.commands import address, bundle
 
 ROOT = Path(__file__).resolve().parent.parent
-OFFLINE = "diffusers 0.39 loads a LoRA offline only if weight_name is given"
-LESSONS = (  # the set-up check, diffusers, training with peft
-    "00",
-    "14",
-    pytest.param("19", marks=pytest.mark.xfail(strict=True, reason=OFFLINE)),
-)
+LESSONS = ("00", "14", "19")  # the set-up check, diffusers, training with peft
 # What Colab's diffusers has to hear from Colab's transformers, at import.
 ITS_OWN = "`Siglip2ImageProcessorFast` is deprecated"
 STAND_IN = {

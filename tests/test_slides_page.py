@@ -2,17 +2,16 @@
 
 import contextlib
 import re
-import shutil
 import zipfile
 import zlib
 from pathlib import Path
 
 import pytest
+from lab import BROWSER
 
 from course_utils.commands import slides
 
 ROOT = Path(__file__).resolve().parent.parent
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 MARP = ROOT / "slides" / "node_modules" / "@marp-team" / "marp-cli"
 pytestmark = [
     pytest.mark.skipif(not BROWSER, reason="needs chromium"),

@@ -1,7 +1,6 @@
 """The console script `course`: every verb of the Makefile, for those without make."""
 
 import inspect
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,24 +62,9 @@ def save_notebooks(lessons: tuple[str, ...]) -> None:
 @click.argument("lesson", default="00")
 def open_lab(lesson: str) -> None:
     """Open JupyterLab on LESSON (00 if none), for this computer only."""
-    from course_utils.commands import choice
+    from course_utils.commands import lab
 
-    def start() -> bool:
-        notebook, *others = choice.lessons([lesson])
-        if others:
-            raise ValueError(
-                f"lab opens one lesson, as in `course lab 05`; not {lesson}"
-            )
-        try:
-            from jupyterlab.labapp import main as lab
-        except ImportError:
-            raise ValueError('no JupyterLab here: pip install -e ".[lab]"') from None
-        options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={choice.root()}"]
-        if getattr(os, "geteuid", lambda: 1)() == 0:
-            options.append("--allow-root")  # in a container, where else to be root
-        return not lab([str(notebook), *options])
-
-    _leave(start)
+    _leave(lambda: lab.serve_lesson(lesson))
 
 
 @main.command("doctor")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from course_utils import session
 from course_utils.commands import runner
 from course_utils.commands.costs import Cost
-from course_utils.commands.interrupt import kill_is_interrupt
+from course_utils.commands.interrupt import interrupts_noted
 from course_utils.commands.kernel import Watch
 from course_utils.commands.status import Status
 
@@ -50,9 +50,11 @@ def run_all(
     """
     waiting = sorted(jobs, key=lambda job: -job.cost.seconds) if most > 1 else [*jobs]
     running: dict[Future, tuple[Job, Watch]] = {}
-    with kill_is_interrupt(), ThreadPoolExecutor(most) as pool:
+    with interrupts_noted() as noted, ThreadPoolExecutor(most) as pool:
         try:
             while waiting or running:
+                if noted:
+                    raise KeyboardInterrupt
                 while job := _next(waiting, running, most, free_mb):
                     watch = Watch()
                     future = pool.submit(_run, job, threads, watch)

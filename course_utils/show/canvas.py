@@ -73,11 +73,14 @@ class Canvas:
         import ipywidgets
 
         choice = [("empty", EMPTY), *((n, letter) for letter, n in self.names.items())]
-        brush = ipywidgets.Dropdown(options=choice, value=choice[1][1])
+        brush = ipywidgets.Dropdown(
+            options=choice, value=choice[1][1], description="brush"
+        )
         room = ipywidgets.Layout(width="22px", height="22px", padding="0", margin="1px")
 
         def square(y: int, x: int):
-            one = ipywidgets.Button(layout=room)
+            where = f"row {y + 1}, column {x + 1}"  # for those who cannot see it
+            one = ipywidgets.Button(layout=room, tooltip=where)
             one.style.button_color = self._tint(self.letters[y][x])
 
             def pressed(_):
