@@ -86,8 +86,8 @@ def test_a_pixeldance_is_tried_and_kept_as_what_differs_from_tiny_video(tmp_path
 
 
 def test_twins_of_pixeldance_leave_their_scores(tmp_path):
-    name = "pixeldance-twins"
-    folder = recipes.train(name, into=tmp_path, work=tmp_path / "w", steps=2)
+    options = dict(work=tmp_path / "w", steps=2, small=True)
+    folder = recipes.train("pixeldance-twins", into=tmp_path, **options)
     scores = json.loads((folder / "twins.json").read_text(encoding="utf-8"))
     assert set(scores) == {"rough", "exact"}
     for row in scores.values():

@@ -78,7 +78,8 @@ RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
 }
 NAMES = tuple(sorted(RECIPES))
 STAY = (*COMPONENTS, "instruct-pairs")  # in `work`: only what they led to is shipped
-CAN_BE_SMALL = (*COMPONENTS, "tiny-sd", "tiny-video", "tiny-pixeldance")
+OF_CLIPS = ("tiny-video", "tiny-pixeldance", "pixeldance-twins")
+CAN_BE_SMALL = (*COMPONENTS, "tiny-sd", *OF_CLIPS)
 
 
 def train(
