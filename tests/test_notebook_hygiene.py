@@ -50,6 +50,11 @@ def test_there_are_lessons_and_their_names_are_in_the_form():
         assert re.fullmatch(r"\d\d_[a-z0-9_]+\.ipynb", path.name)
 
 
+def test_the_map_in_lesson_00_leads_to_it(path):
+    text = "".join(markdown(nbformat.read(LESSONS[0], as_version=4)))
+    assert path == LESSONS[0] or f"[{path.stem[:2]}]({path.name})" in text
+
+
 def test_it_was_run_from_top_to_bottom_once(nb):
     counts = [cell.execution_count for cell in code(nb)]
     assert counts == list(range(1, len(counts) + 1))
