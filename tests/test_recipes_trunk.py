@@ -325,8 +325,8 @@ def test_a_small_run_is_the_one_without_ablation(tried, tmp_path, monkeypatch):
     assert list(folder.glob("sheet-*.png"))
 
 
-def test_the_small_world_is_for_the_trunk_only():
-    with pytest.raises(ValueError, match="small is for vae, .*, tiny-sd, not"):
+def test_only_some_can_be_small():
+    with pytest.raises(ValueError, match="small is for vae, .*, tiny-video, .*, not"):
         recipes.train("oracle", small=True)
 
 
