@@ -16,7 +16,7 @@ from course_utils.tiny.text import tokenise
 from course_utils.tiny.video import FRAMES, video_batch
 
 BATCH, CLIPS = 4, 3072  # CLIPS: as many are drawn at once, for a chapter
-MANY = 64  # a batch for a GPU; two cores take 20 seconds a step for it
+MANY = 64  # a batch for a GPU; one core takes half a minute a step for it
 
 
 def clip_batch(

@@ -44,7 +44,7 @@ GIVES = {"rough": training_hints, "exact": _exact}
 def pixeldance_twins(
     *, steps: int | None = None, seed: int = 0, small: bool = False
 ) -> Made:
-    """Both twins' scores; small ones take two cores a quarter of an hour."""
+    """Both twins' scores; small ones are learnt on two cores."""
     steps, size = steps or (400 if small else 600), BATCH if small else MANY
     return Made(
         make=functools.partial(_train_both, steps, size, seed),

@@ -27,8 +27,8 @@ from course_utils.training import muon
 
 RATE = 1e-3
 # What follows, each with a rate that falls to nothing: steps, rate, clips at once, and
-# how many clips are drawn to choose from. The last is for a GPU: there a step of MANY
-# takes no longer than one of BATCH here, and plain steps had ended to help.
+# how many clips are drawn to choose from. The last is for a GPU: more steps of BATCH
+# had ended to help.
 LATER = (
     (700, 5e-4, BATCH, 2048),
     (700, 5e-4, BATCH, 2048),
