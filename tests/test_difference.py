@@ -57,6 +57,32 @@ def test_what_was_kept_is_put_together_again(folders, tmp_path):
     }
 
 
+def test_a_weight_that_has_nothing_in_common_with_the_base_is_new(folders, tmp_path):
+    base, whole, kept = folders
+    names = {
+        "other.weight": (40, 40, 3, 3),
+        "wider.weight": (40, 30),
+        "less.weight": (40, 40),
+    }
+    shapes = names | {"wider.weight": (40, 30), "less.weight": (30, 40)}
+    for folder, sizes, scale in ((base, names, 1.0), (whole, shapes, 0.01)):
+        file = folder / "unet" / "model.safetensors"
+        more = {
+            name: (scale * torch.randn(size)).half() for name, size in sizes.items()
+        }
+        more["wider.weight"] = more["wider.weight"][:, : 20 if folder == base else 30]
+        save_file(
+            {k: v.contiguous() for k, v in (load_file(file) | more).items()}, file
+        )
+    difference.keep_difference(whole, base, kept)
+    difference.put_together(kept, base, tmp_path / "again")
+    ours, theirs = read(tmp_path / "again"), read(whole)
+    assert ours.keys() == theirs.keys()
+    for name in shapes:  # a base of a hundred times their size would have cost them all
+        assert f"{name}.new" in read(kept)
+        torch.testing.assert_close(ours[name], theirs[name], atol=3e-4, rtol=0)
+
+
 def test_where_a_config_was_loaded_from_is_no_difference(folders):
     base, whole, kept = folders
     parts = json.loads((base / "model_index.json").read_text())

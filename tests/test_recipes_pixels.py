@@ -4,6 +4,7 @@ from diffusers import IFPipeline
 
 from course_utils import measure, models, oracle, recipes, toybox
 from course_utils.measure import bench
+from course_utils.models import difference
 from course_utils.models.pipelines import draw, to_64
 from course_utils.recipes import recipe, tiny_pixel
 from course_utils.tiny import text, unet
@@ -16,7 +17,8 @@ def tried(tmp_path_factory):
     work = tmp_path_factory.mktemp("train")
     tiny = recipes.train("tiny-sd", work=work, steps=3, small=True)
     make = tiny_pixel.tiny_pixel
-    recipe.produce(make, work / "pixel", work / "work", steps=2, tiny=tiny)
+    recipe.produce(make, work / "kept", work / "work", steps=2, tiny=tiny)
+    difference.put_together(work / "kept", tiny, work / "pixel")
     return work / "pixel"
 
 

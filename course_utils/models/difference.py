@@ -28,10 +28,10 @@ def keep_difference(
 
     Both are pipelines, or parts of such, as a ControlNet and a pipeline's UNet are.
     Weights of the same name become bytes, rounded to within a 254th of the largest
-    change in their row; where `whole` has more columns, those are new, and so is all of
-    a weight that `base` lacks. All other files are taken as they are, if they differ;
-    of a JSON file not where it was loaded from. A base that is itself put together
-    must be `named`.
+    change in their row; where `whole` has more columns, those are new. New is all of
+    a weight that `base` lacks, or has of another shape, or has nothing in common with.
+    All other files are taken as they are, if they differ; of a JSON file not where it
+    was loaded from. A base that is itself put together must be `named`.
     """
     for file in sorted(f for f in whole.rglob("*") if f.is_file()):
         name = file.relative_to(whole)
@@ -134,6 +134,8 @@ def _shrunk(whole: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tens
         if x.ndim < 2 or (old is None and x.numel() < 1000):
             kept[name] = x
             continue
+        if old is not None and not _helps(old, x):
+            kept[f"{name}.new"], old = torch.zeros(0), None
         change = x.float() - _widened(old, x.shape)
         rows = change.flatten(1)
         scale = rows.abs().amax(1, keepdim=True) / 127
@@ -149,14 +151,22 @@ def _grown(kept: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tensor
     for name, x in kept.items():
         if f"{name}.scale" in kept:
             change = (x.float().flatten(1) * kept[f"{name}.scale"]).view(x.shape)
-            old = _widened(base.get(name), x.shape)
-            whole[name] = (old.float() + change).half()
+            known = None if f"{name}.new" in kept else base.get(name)
+            whole[name] = (_widened(known, x.shape) + change).half()
         elif name.endswith(".same"):
             name = name.removesuffix(".same")
             whole[name] = base[name]
-        elif not name.endswith(".scale"):
+        elif not name.endswith((".scale", ".new")):
             whole[name] = x
     return whole
+
+
+def _helps(old: Tensor, x: Tensor) -> bool:
+    """Is the way from old to x shorter than x itself?"""
+    more_columns = old.shape[:1] + old.shape[2:] == x.shape[:1] + x.shape[2:]
+    if old.numel() != x.numel() and not (more_columns and old.numel() < x.numel()):
+        return False
+    return (x.float() - _widened(old, x.shape)).norm().item() < x.float().norm().item()
 
 
 def _widened(x: Tensor | None, shape: torch.Size) -> Tensor:

@@ -6,12 +6,14 @@ The folder is an ordinary IFPipeline, the class of DeepFloyd IF, which draws in 
 """
 
 import functools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from course_utils import models
+from course_utils.models import difference
 from course_utils.models.pipelines import draw, to_64
 from course_utils.recipes.recipe import Recipe
 from course_utils.recipes.trunk import trunk_recipe
@@ -47,7 +49,8 @@ Read by the oracle after enlarging to 64x64, DPM-Solver++, 20 steps, guidance 3.
 - **Training** {steps} steps of {batch_size} pictures, betas 1e-4 to 0.02, Muon
   at {lr}, seed {seed}, captions dropped in one of ten, aligned with the same
   encoder as tiny-sd, averaged weights.
-- **On disk** safetensors in half precision; progress.jsonl is what it could do when.
+- **On disk** what differs from tiny-sd, a byte a weight (`models.path` puts the folder
+  together); progress.jsonl is what it could do when.
 """
 
 
@@ -73,8 +76,10 @@ def tiny_pixel(
 
     def save(trunk: nn.Module, folder: Path) -> dict:
         pipe = pixel_pipeline(trunk.unet.half(), encoder.half(), tokenizer)
-        pipe.save_pretrained(folder)
-        save_text(encoder, tokenizer, folder)
+        with tempfile.TemporaryDirectory() as whole:
+            pipe.save_pretrained(whole)
+            save_text(encoder, tokenizer, Path(whole))
+            difference.keep_difference(Path(whole), tiny, folder)
         return {}
 
     return trunk_recipe(
