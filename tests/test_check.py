@@ -70,6 +70,15 @@ def test_nonsense_is_rejected_and_nothing_escapes(name, capsys):
         assert "own bug" in assess(name, crash).message
 
 
+@pytest.mark.parametrize("given", [50, -0.1, 2.0, 1.0001])
+def test_what_cannot_be_a_probability_hears_so(given):
+    verdict = assess("02.4", given)
+    told = f"A probability lies between 0 and 1: {given} cannot be one."
+    assert (verdict.status, verdict.message) == (WRONG, told)
+    assert "none of the answers" in assess("02.4", 0.3).message
+    assert "none of the answers" in assess("02.5", 50).message
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_hint_is_there_and_does_not_pass_for_an_answer(name, capsys):
     hint(name)

@@ -3,6 +3,7 @@
 import base64
 import inspect
 import io
+import re
 
 import numpy as np
 import pytest
@@ -403,6 +404,9 @@ def test_a_table_reads_well_as_plain_text(page):
         "mean       0.123         1",
         "spread     0.500        12",
     ]
+    head, _, _ = re.findall("<tr>.*?</tr>", page[0][0]["text/html"])
+    assert re.findall("<(t[hd]) [^>]*>([^<]*)<", head) == [
+        ("td", ""), ("th", "long way"), ("th", "shortcut")]  # fmt: skip
 
 
 def test_a_table_takes_dicts_and_escapes_what_they_hold(page):

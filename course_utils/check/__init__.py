@@ -12,6 +12,7 @@ sentence that names them. A check recognises a mistake by computing it.
 import dis
 import importlib
 import inspect
+import numbers
 import reprlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Exercise:
     praise     what a right answer hears
     outcome    (answer, *case) -> what is compared; calls answer(*case) by default
     tolerance  the largest absolute and relative difference that counts as equal
+    probability  whether a value is one: what lies outside 0 to 1 is told so
     """
 
     reference: Any
@@ -45,6 +47,7 @@ class Exercise:
     praise: str = ""
     outcome: Callable[..., Any] = lambda answer, *case: answer(*case)
     tolerance: float = 1e-5
+    probability: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,12 @@ def _judge_value(task: Exercise, yours: Any) -> Verdict:
     for message, mistake in task.mistakes.items():
         if difference(yours, mistake, task.tolerance) is None:
             return Verdict(WRONG, message)
-    return Verdict(WRONG, f"{reprlib.repr(yours)} is none of the answers.")
+    told = reprlib.repr(yours)
+    if task.probability and isinstance(yours, numbers.Real) and not 0 <= yours <= 1:
+        return Verdict(
+            WRONG, f"A probability lies between 0 and 1: {told} cannot be one."
+        )
+    return Verdict(WRONG, f"{told} is none of the answers.")
 
 
 def _judge_function(task: Exercise, yours: Callable) -> Verdict:

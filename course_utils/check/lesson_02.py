@@ -102,6 +102,7 @@ EXERCISES = {
     ),
     "02.4": Exercise(
         reference=0.5,
+        probability=True,
         mistakes={
             "That would be a D that always finds the real one. But where both are "
             "equally likely there is nothing to find.": 1.0,

@@ -67,9 +67,11 @@ def _html(head, body, right, title) -> str:
     def line(cells, tag, rule):
         sides = ["right" if r else "left" for r in right]
         style = "padding:5px 18px 5px 4px;border:0;border-bottom:" + rule
+        # an empty cell heads nothing
+        tags = [tag if cell else "td" for cell in cells]
         return "<tr>" + "".join(
             f'<{tag} style="text-align:{side};{style}">{html.escape(cell)}</{tag}>'
-            for side, cell in zip(sides, cells, strict=True)
+            for tag, side, cell in zip(tags, sides, cells, strict=True)
         ) + "</tr>"  # fmt: skip
 
     caption = (f'<caption style="text-align:left;font-weight:bold;padding:4px">'
