@@ -7,6 +7,7 @@ RUN ?= laptop
 # Lessons side by side; empty: as many as cores and memory allow.
 JOBS ?=
 # An index with builds of torch for your machine, if the default is not what you want.
+# `make setup` asks it for torch and for nothing else.
 TORCH_INDEX ?=
 
 VENV := .venv
@@ -38,8 +39,13 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
-		-c constraints.txt -e ".[lab,dev]"
+	@echo "The first time, the course's libraries are put into $(VENV): about 2 GB, some" \
+		"minutes. pip says nothing while it works."
+	@echo "1 of 2: torch, the largest"
+	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt \
+		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	@echo "2 of 2: the others"
+	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[lab,dev]"
 	@touch $@
 
 course: $(READY)

@@ -1,7 +1,10 @@
 """One set of libraries: pyproject, constraints, environment.yml and imports agree."""
 
 import ast
+import os
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from importlib import metadata
@@ -85,6 +88,61 @@ def test_the_makefile_and_the_citation_agree_with_the_project():
     import course_utils
 
     assert course_utils.__version__ == PROJECT["version"]
+
+
+PIP = """#!/bin/sh
+echo "$@" >> {log}
+case "$*" in *"{breaks}"*) echo "ERROR: no room on the disk" >&2; exit 1;; esac
+"""
+
+
+@pytest.fixture
+def setup(tmp_path):
+    """A function that says `make setup` where pip only notes what it is asked."""
+    log, python = tmp_path / "log", tmp_path / "python3"
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+
+    def run(*words, breaks="nothing"):
+        text = PIP.format(log=log, breaks=breaks)
+        put = f"mkdir -p $3/bin; cp {tmp_path}/pip $3/bin/python"
+        (tmp_path / "pip").write_text(text)
+        (tmp_path / "pip").chmod(0o755)
+        python.write_text(f"#!/bin/sh\n{put}\n")  # python -m venv .venv
+        python.chmod(0o755)
+        env = {
+            k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "TORCH"))
+        }
+        done = subprocess.run(
+            ["make", "setup", f"PYTHON={python}", *words],
+            cwd=tmp_path, env=env, capture_output=True, text=True,
+        )  # fmt: skip
+        return done, log.read_text().splitlines()
+
+    return run
+
+
+NO_MAKE = pytest.mark.skipif(not shutil.which("make"), reason="not without make")
+
+
+@NO_MAKE
+def test_the_index_of_torch_is_asked_for_torch_only(setup):
+    done, (torch, others) = setup("TORCH_INDEX=https://a.b/cpu")
+    install = "-m pip install -q"
+    assert torch.split("constraints.txt ")[1] == "--index-url https://a.b/cpu torch"
+    assert torch.startswith(f"{install} --no-deps -c")
+    assert others == f"{install} -c constraints.txt -e .[lab,dev]"
+    assert done.returncode == 0 and "about 2 GB" in done.stdout
+
+
+@NO_MAKE
+@pytest.mark.parametrize("breaks", ["torch", "lab,dev"])
+def test_a_setup_that_fails_says_why_and_is_not_ready(setup, tmp_path, breaks):
+    done, said = setup(breaks=breaks)
+    assert done.returncode and "ERROR: no room on the disk" in done.stderr
+    assert not (tmp_path / ".venv" / ".ready").exists()
+    assert not any("index" in line for line in said)
+    assert setup()[0].returncode == 0 and (tmp_path / ".venv" / ".ready").exists()
 
 
 def imports(tree):
