@@ -6,6 +6,7 @@ import time
 
 import pytest
 from click.testing import CliRunner
+from jupyter_client import KernelManager
 
 from course_utils.commands import cli
 
@@ -49,6 +50,18 @@ def test_bad_input_is_one_line_and_no_traceback(course, words, said):
     done = course(*words.split())
     assert done.exit_code == 1 and said in done.output
     assert len(done.output.splitlines()) == 1
+
+
+def test_lab_encrypts_what_kernels_say_where_their_manager_can(course, monkeypatch):
+    labapp = pytest.importorskip("jupyterlab.labapp")
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "")  # lab adds to it
+    asked = []
+    monkeypatch.setattr(labapp, "main", asked.append)
+    for traits in ({"transport_encryption": "a trait"}, {}):
+        monkeypatch.setattr(KernelManager, "class_traits", lambda told=traits: told)
+        assert course("lab", "05").exit_code == 0
+    new, old = map(set, asked)
+    assert new - old == {"--KernelManager.transport_encryption=auto"} and old < new
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are of Unix")

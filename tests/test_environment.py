@@ -39,6 +39,7 @@ IMPORT_NAMES = {  # where the name on the shelf is not the name in the code
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
+    "zmq": "pyzmq",
 }
 
 
@@ -165,7 +166,7 @@ def sources():
 def test_every_import_of_package_and_lessons_is_declared():
     known = {canonical(need.name) for need in CORE}
     known |= {"jupyterlab", "course-utils"}  # `course lab` says what to install
-    known |= {"cycler", "tokenizers"}  # come with what is declared
+    known |= {"cycler", "pyzmq", "tokenizers"}  # come with what is declared
     for name, source in sources():
         for module in set(imports(ast.parse(source))) - sys.stdlib_module_names:
             wanted = canonical(IMPORT_NAMES.get(module, module))

@@ -205,6 +205,9 @@ def test_the_printed_address_opens_the_lesson_and_asks_nothing(room):
     room.page.wait_for_timeout(3000)  # JupyterLab asks a while after it has started
     asked = room.page.locator(".jp-Dialog, .Toastify__toast")
     assert asked.all_inner_texts() == []
+    log = (room.lab.home / ".jupyter" / "log.txt").read_text("utf-8")
+    assert "Kernel started" in log
+    assert not re.search("without encryption|non-installed|not recognized", log)
 
 
 def test_a_lesson_needs_no_mouse(room):

@@ -23,10 +23,21 @@ def serve_lesson(lesson: str) -> bool:
     # not as the file to open: the address that is printed would lead elsewhere
     place = f"/lab/tree/{notebook.relative_to(folder).as_posix()}"
     options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}",
-               f"--LabApp.default_url={place}"]  # fmt: skip
+               f"--LabApp.default_url={place}",
+               "--LanguageServerManager.autodetect=False"]  # fmt: skip
+    options += _private()
     if getattr(os, "geteuid", lambda: 1)() == 0:
         options.append("--allow-root")  # in a container, where else to be root
     return not main(options)
+
+
+def _private() -> list[str]:
+    """Options that encrypt what a kernel says; else each that starts warns of it."""
+    import zmq
+    from jupyter_client import KernelManager
+
+    can = zmq.has("curve") and "transport_encryption" in KernelManager.class_traits()
+    return ["--KernelManager.transport_encryption=auto"] if can else []
 
 
 def _add_to(variable: str, place: Path) -> None:
