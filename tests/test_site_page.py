@@ -46,7 +46,8 @@ FAULTS = """() => {
             faults.push(`broken number: ${number.textContent}`);
     return faults }"""
 RULES = """async () => (await axe.run({resultTypes: ['violations']})).violations
-    .filter(x => ['serious', 'critical'].includes(x.impact))
+    .filter(x => ['serious', 'critical'].includes(x.impact)
+        || x.id == 'landmark-unique')
     .flatMap(x => x.nodes.map(node => `${x.id}: ${node.html.slice(0, 200)}`))"""
 
 
