@@ -42,10 +42,11 @@ def log_likelihood(
     process: Process,
     *,
     probes: int | None = None,
+    start: float = EPSILON,
     tolerance: float = 1e-5,
     generator: torch.Generator | None = None,
 ) -> Likelihood:
-    """log p(x0) by the flow from t = 1e-5 to 1: Song et al. 2021, eq. 39.
+    """log p(x0) by the flow from t = `start` to 1: Song et al. 2021, eq. 39.
 
     The divergence of the flow is exact if `probes` is None, one backward pass for each
     dimension. Else Hutchinson's estimate from so many random directions of +1 and -1,
@@ -56,8 +57,8 @@ def log_likelihood(
         raise ValueError(f"probes={probes} must be 1 or more, or None for exact")
     along, size = _directions(x0, probes, generator), x0.numel()
 
-    def slope(t: float, state: np.ndarray) -> np.ndarray:
-        x = torch.from_numpy(state[:size]).to(x0).view_as(x0).requires_grad_()
+    def slope(t: float, now: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(now[:size]).to(x0).view_as(x0).requires_grad_()
         with torch.enable_grad():
             v = flow(score(x, torch.full((len(x),), t).to(x)), x, t, process)
         bent = torch.zeros(len(x0)).to(x0)
@@ -67,8 +68,8 @@ def log_likelihood(
         both = torch.cat([v.detach().flatten(), bent])
         return both.cpu().double().numpy()
 
-    start = np.concatenate([x0.detach().cpu().double().flatten(), np.zeros(len(x0))])
-    found = solve_ivp(slope, (EPSILON, 1), start, rtol=tolerance, atol=tolerance)
+    state = np.concatenate([x0.detach().cpu().double().flatten(), np.zeros(len(x0))])
+    found = solve_ivp(slope, (start, 1), state, rtol=tolerance, atol=tolerance)
     if not found.success:
         raise ValueError(f"the flow could not be followed: {found.message}")
     end = torch.from_numpy(found.y[:, -1])
