@@ -137,8 +137,8 @@ EXERCISES = {
     "07.1": Exercise(
         reference=50,
         mistakes={
-            "That is the truth. But would a walker in the left town ever learn that the "
-            "right one is larger?": 80,
+            "That is the truth. But would a walker in the left town ever learn that "
+            "the right one is larger?": 80,
             "That is the share of the left town. The map is as wide on both sides.": 20,
         },
         hint="A score is a slope. Between the towns, does it know how many people live "
@@ -197,7 +197,7 @@ EXERCISES = {
         cases=_trace_cases,
         mistakes={
             "You have r times J; times r again before you sum.": _no_second,
-            "You used ones instead of the signs: that adds up all of J, not its trace.": (
+            "You used ones instead of the signs: that adds up all of J, no trace.": (
                 _ones
             ),
             "You summed over the batch too: one number a point, (B,).": _over_all,

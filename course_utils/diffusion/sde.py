@@ -203,10 +203,11 @@ def langevin_step(
 
 def _time(t: Time) -> Tensor:
     t = torch.as_tensor(t, dtype=None if isinstance(t, Tensor) else torch.float64)
-    if t.numel() and not 0 <= float(t.min()) <= float(t.max()) <= 1:
+    ends = t.detach().flatten()
+    if len(ends) and not 0 <= float(ends.min()) <= float(ends.max()) <= 1:
         raise ValueError(
-            f"t must lie in [0, 1], got {float(t.min())}..{float(t.max())}: of a step "
-            "number of T take t / T"
+            f"t must lie in [0, 1], got {float(ends.min())}..{float(ends.max())}: of a "
+            "step number of T take t / T"
         )
     return t
 
