@@ -109,7 +109,7 @@ def test_a_network_is_asked_at_its_own_steps_and_never_beyond_its_ends():
     score = sde.score_of_noise(network, plan, sde.VP())
     x = torch.zeros(3, 1, 4, 4)
     score(x, torch.tensor([0.1, 0.5, 0.9]))
-    torch.testing.assert_close(asked[0], torch.tensor([99.0, 499, 899]), rtol=0, atol=2)
+    torch.testing.assert_close(asked[0], torch.tensor([99.0, 499, 899]), rtol=0, atol=4)
     sde.score_of_noise(network, plan, sde.VE(1e-4, 1e6))(x, torch.tensor([0.0, 0.5, 1]))
     assert asked[1][0] == 0 and asked[1][2] == 999
 

@@ -140,6 +140,7 @@ EXERCISES = {
             "That is the truth. But would a walker in the left town ever learn that "
             "the right one is larger?": 80,
             "That is the share of the left town. The map is as wide on both sides.": 20,
+            "The right town is larger, but the left one has arrows of its own.": 100,
         },
         hint="A score is a slope. Between the towns, does it know how many people live "
         "in each?",
