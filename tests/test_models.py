@@ -206,6 +206,20 @@ def test_a_folder_in_the_diffusers_layout_loads_as_its_own_pipeline(tiny_ddpm):
     assert images.shape == (1, 8, 8, 1)
 
 
+def test_a_folder_with_the_ve_pipeline_of_score_sde_loads_too(tmp_path):
+    unet = diffusers.UNet2DModel(
+        sample_size=8, block_out_channels=(8, 8), norm_num_groups=4,
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"), time_embedding_type="fourier",
+    )  # fmt: skip
+    made = diffusers.ScoreSdeVePipeline(unet, diffusers.ScoreSdeVeScheduler())
+    made.save_pretrained(tmp_path)
+    pipe = models.load("unconditional", tmp_path)
+    assert type(pipe) is diffusers.ScoreSdeVePipeline
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe(1, 2, output_type="np").images.shape == (1, 8, 8, 3)
+
+
 def test_a_loaded_network_is_laid_out_for_speed(tiny_ddpm):
     unet = models.load("unconditional", tiny_ddpm).unet
     wide = [p for p in unet.parameters() if p.ndim == 4 and p.shape[-1] > 1]

@@ -5,6 +5,8 @@ steps       one step back: DDPM, DDIM, guidance
 sampling    the one loop that walks all the way, by any step
 solvers     DPM-Solver++, and DDIM backwards
 mixtures    clouds in the plane whose score is known exactly
+sde         continuous time: VP, VE and sub-VP, their scores, predictor and corrector
+likelihood  the probability flow, and exact likelihood by it
 """
 
 from course_utils.diffusion.forward import Model as Model

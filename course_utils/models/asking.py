@@ -20,7 +20,12 @@ TASKS = {
 # A DiffusionPipeline is whatever its folder says: these are the classes for a task.
 # All others make pictures; AutoPipeline finds the right sister, or says it has none.
 DOERS = {
-    "unconditional": ("DDPMPipeline", "DDIMPipeline", "ConsistencyModelPipeline"),
+    "unconditional": (
+        "DDPMPipeline",
+        "DDIMPipeline",
+        "ConsistencyModelPipeline",
+        "ScoreSdeVePipeline",
+    ),
     "controlnet": ("ControlNetModel", "SparseControlNetModel"),
     "instruct": (
         "StableDiffusionInstructPix2PixPipeline",

@@ -125,11 +125,11 @@ class UNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Predict the noise in x (B, C, H, W) at the steps t (B,)."""
+        """Predict the noise in x (B, C, H, W) at the steps t (B,), whole or between."""
         self._check(x, labels)
         embedding = self.embed(timestep_embedding(t, self.width))  # (B, 4 * width)
         if self.label is not None:
-            labels = torch.full_like(t, self.classes) if labels is None else labels
+            labels = self._any_class(t) if labels is None else labels
             embedding = embedding + self.label(labels)
         h, skips = self.first(x), []
         for level, block in enumerate(self.down):
@@ -143,6 +143,9 @@ class UNet(nn.Module):
             if level:
                 h = self.grow[level - 1](h)  # (B, C/2, 2H, 2W)
         return self.last(h)
+
+    def _any_class(self, t: Tensor) -> Tensor:
+        return torch.full_like(t, self.classes, dtype=torch.long)  # t may be fractional
 
     def _check(self, x: Tensor, labels: Tensor | None) -> None:
         factor = 2 ** len(self.shrink)
