@@ -30,7 +30,7 @@ Time = float | Tensor
 class VP:
     """Variance preserving, what DDPM becomes: dx = -beta x / 2 dt + sqrt(beta) dw.
 
-    beta grows in a straight line. Song et al. 2021, eq. 11 and, in closed form, 33.
+    beta grows in a straight line. Song et al. 2021, eq. 11 and, in closed form, 29.
     """
 
     first: float = 0.1
@@ -67,7 +67,7 @@ class VP:
 
 @dataclass(frozen=True)
 class SubVP(VP):
-    """VP with less noise at every t < 1: Song et al. 2021, eq. 12 and 33."""
+    """VP with less noise at every t < 1: Song et al. 2021, eq. 12 and 29."""
 
     def diffusion(self, t: Time) -> Tensor:
         """g(t)."""
@@ -82,7 +82,8 @@ class SubVP(VP):
 class VE:
     """Variance exploding, what SMLD becomes: dx = sqrt(d sigma^2 / dt) dw.
 
-    sigma grows geometrically, and is not 0 at t = 0. Song et al. 2021, eq. 9 and 32.
+    sigma grows geometrically from sigma_min, which the data have at t = 0 already. Song
+    et al. 2021, eq. 9 and appendix C.
     """
 
     sigma_min: float = 0.01
@@ -161,8 +162,8 @@ def back_step(
 
     x_s = (x_t + added score) / kept + sqrt(added) noise, with kept = signal_t/signal_s
     and added = sigma_t^2 - kept^2 sigma_s^2, the variance of the noise that came in
-    between. For VP that is DDPM with its large variance, for VE it is SMLD (Song et al.
-    2021, appendix E and F).
+    between. For VP that is DDPM with its large variance (Song et al. 2021, eq. 4), for
+    VE the reverse-diffusion predictor (appendix E).
 
     score  its value at x_t, shaped like it
     to     None is the clean picture: the step is then the mean, without fresh noise
