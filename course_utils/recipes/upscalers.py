@@ -1,0 +1,97 @@
+"""The upscalers of lesson 03: SRGAN, and the same network on tamer losses."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import models, training
+from course_utils.networks.images_to_images import SRResNet, bicubic
+from course_utils.recipes import artifacts
+from course_utils.recipes.recipe import Recipe
+from course_utils.tiny.batches import load_alignment_encoder
+from course_utils.tiny.upscalers import SMALL, UpscalerGame
+from course_utils.tiny.worlds import WHOLE, album
+
+CHAPTER, ALBUM, BATCH = 1000, 4096, 16  # steps with the same pictures; how many
+
+CARD = """# upscalers
+
+Three networks of the same shape, SRResNet (Ledig et al. 2017), small: 16x16 pictures of
+the toybox to 64x64. Their names say which losses brought them up: "mse" the mean
+squared error; "features" and what the alignment encoder of tiny-sd sees; "srgan" and a
+PatchGAN critic with R1. Lesson 03 compares them.
+
+- **Data** scenes of the whole toybox, split "train", drawn as they are used:
+  {pictures:,} pictures; made small by bicubic splines.
+- **Training** {first} steps by the mean squared error, then {steps} of all three at once
+  on the same {batch_size} pictures a step; Adam at {lr}, seed {seed}, averaged weights.
+  {parameters:,} parameters each.
+- **On disk** safetensors in half precision.
+"""
+
+
+def upscalers(*, steps: int | None = None, seed: int = 0) -> Recipe:
+    """The mean squared error first; the three go on from there."""
+    first, after = (steps, steps) if steps else (4000, 2500)
+
+    def adam(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+
+    def square_error(net: nn.Module, truth: Tensor) -> Tensor:
+        return (net(bicubic(truth, SMALL)) - truth).square().mean()
+
+    def save(game: nn.Module, folder: Path) -> dict:
+        nets = game.upscalers
+        artifacts.store(folder, artifacts.half(nets.state_dict()), {})
+        pictures = min(ALBUM, BATCH * max(first, after))
+        chapters = -(-first // CHAPTER) + -(-after // CHAPTER)
+        parameters = sum(p.numel() for p in nets["mse"].parameters())
+        return dict(parameters=parameters, pictures=pictures * chapters, first=first)
+
+    then = functools.partial(_three, steps=after, seed=seed)
+    return Recipe(
+        model=SRResNet,
+        batch=picture_batch(seed),
+        loss=square_error,
+        save=save,
+        card=CARD,
+        steps=first,
+        batch_size=BATCH,
+        seed=seed,
+        optimizer=adam,
+        then=then,
+    )
+
+
+def _three(start: nn.Module, steps: int, seed: int) -> Recipe:
+    eye = load_alignment_encoder(models.path("tiny") / "eye")
+
+    def adam(game: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(game.parameters(), 5e-4, (0.5, 0.99), fused=True)
+
+    return Recipe(
+        model=lambda: UpscalerGame(start),
+        batch=picture_batch(seed + 1),
+        loss=lambda game, truth: sum(game(truth, eye).values()),
+        save=lambda game, folder: {},
+        card="",
+        steps=steps,
+        batch_size=BATCH,
+        seed=seed + 1,
+        optimizer=adam,
+        ema=0.998,
+    )
+
+
+def picture_batch(seed: int) -> Callable[[torch.Generator, int], tuple[Tensor]]:
+    """The function that draws pictures (BATCH, 3, 64, 64) of the whole toybox."""
+
+    def batch(generator: torch.Generator, step: int) -> tuple[Tensor]:
+        _, images = album(WHOLE, training.chapter(seed, step, CHAPTER), ALBUM)
+        rows = torch.randint(len(images), (BATCH,), generator=generator)
+        return (images[rows].contiguous(memory_format=torch.channels_last),)
+
+    return batch
