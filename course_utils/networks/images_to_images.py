@@ -29,7 +29,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.act = nn.PReLU()
+        self.act = nn.ReLU()
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         with torch.no_grad():
             self.conv2.weight.mul_(0.1)  # begins as "change little"
@@ -47,13 +47,14 @@ class SRResNet(nn.Module):
     returns before it has learnt anything.
     """
 
-    def __init__(self, width: int = 40, blocks: int = 6):
+    def __init__(self, width: int = 40, blocks: int = 8, large: tuple = (24, 16)):
+        """`large` are the channels at twice and at four times the size."""
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(3, width, 5, padding=2), nn.PReLU())
+        self.first = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU())
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
         self.after = nn.Conv2d(width, width, 3, padding=1)
-        self.enlarge = nn.Sequential(*_double(width), *_double(width))
-        self.last = nn.Conv2d(width, 3, 3, padding=1)
+        self.enlarge = nn.Sequential(*_double(width, large[0]), *_double(*large))
+        self.last = nn.Conv2d(large[1], 3, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
         self.to(memory_format=torch.channels_last)  # faster on a CPU
@@ -65,9 +66,10 @@ class SRResNet(nn.Module):
         return bicubic(small, 4 * small.shape[-1]) + self.last(self.enlarge(h))
 
 
-def _double(width: int) -> list[nn.Module]:
-    """(B, C, H, W) -> (B, 4C, H, W) -> (B, C, 2H, 2W)."""
-    return [nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()]
+def _double(before: int, after: int) -> list[nn.Module]:
+    """(B, before, H, W) -> (B, 4 * after, H, W) -> (B, after, 2H, 2W)."""
+    layers = [nn.Conv2d(before, 4 * after, 3, padding=1), nn.PixelShuffle(2), nn.ReLU()]
+    return layers
 
 
 class Labels(nn.Module):
@@ -91,13 +93,11 @@ class Translator(nn.Module):
 
     Down by strided convolutions, up again with a shortcut on each floor, dropout in the
     first two floors of the way up: at test time too, for it is the only noise (Isola et
-    al. 2017, section 3.2.1 and appendix 6.1). Enlarging by repetition and a 3x3
-    convolution leaves no chequers (Odena et al. 2016).
+    al. 2017, section 3.2.1 and appendix 6.1).
     """
 
-    def __init__(
-        self, labels: int, widths: tuple[int, ...] = (16, 32, 64, 96, 96)
-    ):
+    def __init__(self, labels: int, widths: tuple[int, ...] = (16, 32, 64, 64, 96)):
+        """`widths` are the channels of each floor, from the top."""
         super().__init__()
         self.labels = Labels(labels)
         self.first = nn.Sequential(nn.Conv2d(8, widths[0], 3, padding=1), nn.ReLU())
@@ -105,7 +105,7 @@ class Translator(nn.Module):
         self.down = nn.ModuleList(_normed(nn.Conv2d(a, b, 4, 2, 1)) for a, b in steps)
         ups, below = [], widths[-1]
         for a, _ in reversed(steps):
-            ups.append(_normed(nn.Conv2d(below, a, 3, padding=1)))
+            ups.append(_normed(nn.ConvTranspose2d(below, a, 4, 2, 1)))
             below = 2 * a  # with the shortcut
         self.up = nn.ModuleList(ups)
         self.last = nn.Conv2d(below, 3, 3, padding=1)
@@ -118,13 +118,12 @@ class Translator(nn.Module):
             skips.append(h)
             h = shrink(h)
         for floor, grow in enumerate(self.up):
-            h = grow(F.interpolate(h, scale_factor=2, mode="nearest"))
-            h = F.dropout(h, DROPOUT, training=noise and floor < 2)
+            h = F.dropout(grow(h), DROPOUT, training=noise and floor < 2)
             h = torch.cat([h, skips.pop()], dim=1)
         return self.last(h).tanh()
 
 
-def _normed(layer: nn.Conv2d) -> nn.Sequential:
+def _normed(layer: nn.Module) -> nn.Sequential:
     return nn.Sequential(layer, nn.GroupNorm(4, layer.out_channels), nn.ReLU())
 
 

@@ -38,6 +38,7 @@ from course_utils.recipes import (
     tiny_pixeldance,
     tiny_sd,
     tiny_video,
+    translators,
     upscalers,
 )
 from course_utils.recipes.components import COMPONENTS
@@ -73,6 +74,7 @@ ON_NONE = (
     tiny_pixeldance.tiny_pixeldance,
     tiny_video.tiny_video,
     sampler_sheets.trilemma,
+    translators.translators,
     upscalers.upscalers,
 )
 RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
