@@ -19,10 +19,10 @@ CHAPTER, ALBUM, BATCH = 2000, 4096, 8  # steps with the same pictures; how many
 CARD = """# translators
 
 Three networks of the same shape, the U-Net of pix2pix (Isola et al. 2017), small: maps
-of labels (which kind of ground or toy is at each pixel) to pictures of the toybox. Names
-say which losses brought them up: "l1" the absolute error; "cgan" a PatchGAN critic with
-R1, which sees map and picture; "both" their sum, the error {weight:.0f} times. Lesson 03
-compares them.
+of labels (which kind of ground or toy is at each pixel) to pictures of the toybox.
+Their names say which losses brought them up: "l1" the absolute error; "cgan" a PatchGAN
+critic with R1, which sees map and picture; "both" their sum, the error {weight:.0f}
+times. Lesson 03 compares them.
 
 - **Data** scenes of the whole toybox, split "train", drawn as they are used:
   {pictures:,} pictures.

@@ -27,8 +27,8 @@ PatchGAN critic with R1. Lesson 03 compares them.
 - **Data** scenes of the whole toybox, split "train", drawn as they are used:
   {pictures:,} pictures; made small by bicubic splines.
 - **Training** {first} steps of {batch_size} pictures by the mean squared error, Adam
-  at {lr}; then {after} steps of {fewer} of all three at once, on the same pictures, Adam
-  at 0.0005. Seed {seed}, averaged weights. {parameters:,} parameters each.
+  at {lr}; then {after} steps of {fewer} of all three at once, on the same pictures,
+  Adam at 0.0005. Seed {seed}, averaged weights. {parameters:,} parameters each.
 - **On disk** safetensors in half precision.
 """
 
