@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import models, training
-from course_utils.networks.images_to_images import SRResNet, bicubic
+from course_utils.networks.images_to_images import SRResNet
 from course_utils.recipes import artifacts
 from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.batches import load_alignment_encoder
-from course_utils.tiny.upscalers import SMALL, UpscalerGame
+from course_utils.tiny.upscalers import GRAIN, UpscalerGame, snapshot
 from course_utils.tiny.worlds import WHOLE, album
 
 CHAPTER, ALBUM = 1000, 4096  # steps with the same pictures; how many
@@ -25,7 +25,7 @@ squared error; "features" and what the alignment encoder of tiny-sd sees; "srgan
 PatchGAN critic with R1. Lesson 03 compares them.
 
 - **Data** scenes of the whole toybox, split "train", drawn as they are used:
-  {pictures:,} pictures; made small by bicubic splines.
+  {pictures:,} pictures; made small by bicubic splines, with noise of spread {grain}.
 - **Training** {first} steps of {batch_size} pictures by the mean squared error, Adam
   at {lr}; then {after} steps of {fewer} of all three at once, on the same pictures,
   Adam at 0.0005. Seed {seed}, averaged weights. {parameters:,} parameters each.
@@ -35,13 +35,13 @@ PatchGAN critic with R1. Lesson 03 compares them.
 
 def upscalers(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """The mean squared error first; the three go on from there."""
-    first, after = (steps, steps) if steps else (2000, 2400)
+    first, after = (steps, steps) if steps else (2000, 3000)
 
     def adam(model: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.Adam(model.parameters(), 1e-3, fused=True)
 
-    def square_error(net: nn.Module, truth: Tensor) -> Tensor:
-        return (net(bicubic(truth, SMALL)) - truth).square().mean()
+    def square_error(net: nn.Module, truth: Tensor, small: Tensor) -> Tensor:
+        return (net(small) - truth).square().mean()
 
     def save(game: nn.Module, folder: Path) -> dict:
         nets = game.upscalers
@@ -50,12 +50,12 @@ def upscalers(*, steps: int | None = None, seed: int = 0) -> Recipe:
         chapters = -(-first // CHAPTER) + -(-after // CHAPTER)
         parameters = sum(p.numel() for p in nets["mse"].parameters())
         facts = dict(parameters=parameters, pictures=pictures * chapters)
-        return facts | dict(first=first, after=after, fewer=FEWER)
+        return facts | dict(first=first, after=after, fewer=FEWER, grain=GRAIN)
 
     then = functools.partial(_three, steps=after, seed=seed)
     return Recipe(
         model=SRResNet,
-        batch=picture_batch(BATCH, seed),
+        batch=snapshot_batch(BATCH, seed),
         loss=square_error,
         save=save,
         card=CARD,
@@ -75,8 +75,8 @@ def _three(start: nn.Module, steps: int, seed: int) -> Recipe:
 
     return Recipe(
         model=lambda: UpscalerGame(start),
-        batch=picture_batch(FEWER, seed + 1),
-        loss=lambda game, truth: sum(game(truth, eye).values()),
+        batch=snapshot_batch(FEWER, seed + 1),
+        loss=lambda game, *pair: sum(game(*pair, eye).values()),
         save=lambda game, folder: {},
         card="",
         steps=steps,
@@ -87,12 +87,13 @@ def _three(start: nn.Module, steps: int, seed: int) -> Recipe:
     )
 
 
-def picture_batch(n: int, seed: int) -> training.Batch:
-    """The function that draws pictures (n, 3, 64, 64) of the whole toybox."""
+def snapshot_batch(n: int, seed: int) -> training.Batch:
+    """The function that draws pictures (n, 3, 64, 64) and their snapshots."""
 
-    def batch(generator: torch.Generator, step: int) -> tuple[Tensor]:
+    def batch(generator: torch.Generator, step: int) -> tuple[Tensor, Tensor]:
         _, images = album(WHOLE, training.chapter(seed, step, CHAPTER), ALBUM)
         rows = torch.randint(len(images), (n,), generator=generator)
-        return (images[rows].contiguous(memory_format=torch.channels_last),)
+        truth = images[rows].contiguous(memory_format=torch.channels_last)
+        return truth, snapshot(truth, generator)
 
     return batch

@@ -1,5 +1,8 @@
 """The three upscalers of lesson 03: the same SRResNet, brought up on three losses.
 
+What they enlarge is small and grainy, as from a bad camera. Without grain the toybox is
+so regular that 16 pixels nearly say which 64 they were, and there is little to decide.
+
 mse       the mean squared error alone
 features  and what a network that reads pictures sees
 srgan     and a critic that must take it for a true render (Ledig et al. 2017)
@@ -13,8 +16,15 @@ from course_utils.methods import gan
 from course_utils.networks.images_to_images import PatchCritic, SRResNet, bicubic
 from course_utils.oracle import Reader, perceptual_distance
 
-SMALL = 16  # pixels a side of what is enlarged, to 64
-FEATURES, ADVERSARY, GAMMA = 0.1, 3e-3, 1.0  # the weights of the losses; of R1
+SMALL, GRAIN = 16, 0.1  # pixels a side of what is enlarged to 64; spread of its noise
+FEATURES, ADVERSARY, GAMMA = 0.05, 0.03, 1.0  # the weights of the losses; of R1
+
+
+def snapshot(images: Tensor, generator: torch.Generator) -> Tensor:
+    """What a bad camera sees of pictures (B, 3, 64, 64): (B, 3, 16, 16) in [-1, 1]."""
+    small = bicubic(images, SMALL)
+    grain = torch.randn(small.shape, generator=generator)
+    return (small + GRAIN * grain).clamp(-1, 1)
 
 
 def build_upscalers() -> nn.ModuleDict:
@@ -37,9 +47,8 @@ class UpscalerGame(nn.Module):
         for upscaler in self.upscalers.values():
             upscaler.load_state_dict(start.state_dict())
 
-    def forward(self, truth: Tensor, eye: Reader) -> dict[str, Tensor]:
-        """All losses of pictures (B, 3, 64, 64); each moves one player only."""
-        small = bicubic(truth, SMALL)
+    def forward(self, truth: Tensor, small: Tensor, eye: Reader) -> dict[str, Tensor]:
+        """All losses of pictures (B, 3, 64, 64) and their snapshots, by the player."""
         large = {name: net(small) for name, net in self.upscalers.items()}
         losses = {name: (x - truth).square().mean() for name, x in large.items()}
         for name in ("features", "srgan"):
