@@ -61,9 +61,18 @@ class SRResNet(nn.Module):
 
     def forward(self, small: Tensor) -> Tensor:
         """Enlarge; not clamped, so that a loss can pull it back."""
+        _check_small(small)
         first = self.first(small)
         h = first + self.after(self.blocks(first))
         return bicubic(small, 4 * small.shape[-1]) + self.last(self.enlarge(h))
+
+
+def _check_small(small: Tensor) -> None:
+    if not isinstance(small, Tensor) or small.ndim != 4 or small.shape[1] != 3:
+        shape = tuple(small.shape) if isinstance(small, Tensor) else type(small)
+        raise ValueError(
+            f"small must be (B, 3, H, W), not {shape}: of one, x[None]"
+        )
 
 
 def _double(before: int, after: int) -> list[nn.Module]:
@@ -84,7 +93,14 @@ class Labels(nn.Module):
         self.codes = nn.Embedding(labels, channels)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Look up each pixel's code."""
+        """Look up each pixel's code; ValueError for what is no map of labels."""
+        known = len(self.codes.weight)
+        whole = isinstance(maps, Tensor) and maps.dtype == torch.long and maps.ndim == 3
+        if not whole or not 0 <= maps.min() <= maps.max() < known:
+            raise ValueError(
+                f"maps must be whole numbers (B, H, W), long, each 0..{known - 1}: one "
+                "label a pixel, not a picture; of one map pass maps[None]"
+            )
         return self.codes(maps).movedim(-1, 1)  # channels last in memory
 
 
@@ -112,7 +128,7 @@ class Translator(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, maps: Tensor, noise: bool = True) -> Tensor:
-        """Paint; `noise=False` is without dropout."""
+        """Paint; `noise=False` is without dropout. S divides by 16."""
         h, skips = self.first(self.labels(maps)), []
         for shrink in self.down:
             skips.append(h)
@@ -148,5 +164,9 @@ class PatchCritic(nn.Module):
 
     def forward(self, images: Tensor, maps: Tensor | None = None) -> Tensor:
         """Judge each patch: above 0 is "real"."""
+        if (maps is None) != (self.labels is None):
+            raise ValueError(
+                "maps must be given if, and only if, the critic was built with labels"
+            )
         seen = [images] if self.labels is None else [images, self.labels(maps)]
         return self.layers(torch.cat(seen, dim=1))

@@ -28,6 +28,11 @@ def perceptual_distance(
     The squared distances of `depths`, averaged over places and summed over the layers:
     Zhang et al. 2018, eq. 1, with all weights 1. `net` is the oracle if not given.
     """
+    if images.shape != truth.shape or images.shape[1:] != (3, 64, 64):
+        raise ValueError(
+            "images and truth must be pairs of pictures, both (B, 3, 64, 64), not "
+            f"{tuple(images.shape)} and {tuple(truth.shape)}"
+        )
     net = reader() if net is None else net
     pairs = zip(depths(images, net), depths(truth, net), strict=True)
     return sum((a - b).square().sum(1).mean((1, 2)) for a, b in pairs)
