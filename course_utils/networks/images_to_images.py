@@ -70,9 +70,7 @@ class SRResNet(nn.Module):
 def _check_small(small: Tensor) -> None:
     if not isinstance(small, Tensor) or small.ndim != 4 or small.shape[1] != 3:
         shape = tuple(small.shape) if isinstance(small, Tensor) else type(small)
-        raise ValueError(
-            f"small must be (B, 3, H, W), not {shape}: of one, x[None]"
-        )
+        raise ValueError(f"small must be (B, 3, H, W), not {shape}: of one, x[None]")
 
 
 def _double(before: int, after: int) -> list[nn.Module]:

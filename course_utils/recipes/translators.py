@@ -1,6 +1,8 @@
 """The painters of lesson 03: pix2pix, and each of its two losses alone."""
 
+import copy
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from course_utils.tiny.translators import WEIGHT, TranslatorGame, label_maps
 from course_utils.tiny.worlds import WHOLE
 
 CHAPTER, ALBUM, BATCH = 2000, 4096, 8  # steps with the same pictures; how many
+RATE, AFTER = 5e-4, 3e-4  # of the first part, and of the second
 
 CARD = """# translators
 
@@ -27,34 +30,44 @@ times. Lesson 03 compares them.
 - **Data** scenes of the whole toybox, split "train", drawn as they are used:
   {pictures:,} pictures.
 - **Training** {steps} steps of all three at once, on the same {batch_size} pictures a
-  step; Adam at {lr}, seed {seed}, averaged weights. {parameters:,} parameters each.
+  step, Adam at {lr}; then {after} more at {lower}. Seed {seed}, averaged weights.
+  {parameters:,} parameters each.
 - **On disk** safetensors in half precision.
 """
 
 
 def translators(*, steps: int | None = None, seed: int = 0) -> Recipe:
-    """All three at once, on the same pictures."""
-    steps = steps or 3000
-
-    def adam(game: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(game.parameters(), 5e-4, (0.5, 0.99), fused=True)
+    """All three at once, on the same pictures; then the same again, more gently."""
+    first, after = (steps, steps) if steps else (3000, 2000)
+    again = functools.partial(_part, steps=after, seed=seed + 1, lr=AFTER)
 
     def save(game: nn.Module, folder: Path) -> dict:
         nets = game.translators
         artifacts.store(folder, artifacts.half(nets.state_dict()), {})
-        pictures = min(ALBUM, BATCH * steps) * -(-steps // CHAPTER)
+        chapters = -(-first // CHAPTER) + -(-after // CHAPTER)
         parameters = sum(p.numel() for p in nets["both"].parameters())
-        return dict(parameters=parameters, pictures=pictures, weight=WEIGHT)
+        facts = dict(parameters=parameters, weight=WEIGHT, after=after, lower=AFTER)
+        return facts | dict(pictures=min(ALBUM, BATCH * first) * chapters)
+
+    recipe = _part(TranslatorGame(), steps=first, seed=seed, lr=RATE)
+    return replace(recipe, model=TranslatorGame, save=save, card=CARD, then=again)
+
+
+def _part(start: nn.Module, *, steps: int, seed: int, lr: float) -> Recipe:
+    """Go on from `start`, on pictures of another seed."""
+
+    def adam(game: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(game.parameters(), lr, (0.5, 0.99), fused=True)
 
     return Recipe(
-        model=TranslatorGame,
+        model=lambda: copy.deepcopy(start).requires_grad_(),
         batch=pair_batch(seed),
         loss=lambda game, truth, maps: sum(game(truth, maps).values()),
-        save=save,
-        card=CARD,
+        save=lambda game, folder: {},
+        card="",
         steps=steps,
         batch_size=BATCH,
-        lr=5e-4,
+        lr=lr,
         seed=seed,
         optimizer=adam,
     )
