@@ -38,7 +38,7 @@ times. Lesson 03 compares them.
 
 def translators(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """All three at once, on the same pictures; then the same again, more gently."""
-    first, after = (steps, steps) if steps else (3000, 2000)
+    first, after = (steps, steps) if steps else (3000, 1000)
     again = functools.partial(_part, steps=after, seed=seed + 1, lr=AFTER)
 
     def save(game: nn.Module, folder: Path) -> dict:
