@@ -38,6 +38,8 @@ from course_utils.recipes import (
     tiny_pixeldance,
     tiny_sd,
     tiny_video,
+    translators,
+    upscalers,
 )
 from course_utils.recipes.components import COMPONENTS
 from course_utils.recipes.recipe import Made, Recipe, name_of, produce
@@ -72,6 +74,8 @@ ON_NONE = (
     tiny_pixeldance.tiny_pixeldance,
     tiny_video.tiny_video,
     sampler_sheets.trilemma,
+    translators.translators,
+    upscalers.upscalers,
 )
 RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
     name_of(recipe): recipe for recipe in (*ON_NONE, *ON_COMPONENTS)
