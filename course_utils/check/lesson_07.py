@@ -38,6 +38,14 @@ def _not_a_column(noise, t, schedule):
     return -noise / schedule.sigma[t]
 
 
+def _for_points_only(noise, t, schedule):
+    return -noise / schedule.sigma[t][:, None]
+
+
+def _one_step_only(noise, t, schedule):
+    return -noise / _column(schedule.beta[t] ** 0.5, noise)
+
+
 def _noise_cases() -> list[tuple]:
     cases, generator = [], torch.Generator().manual_seed(7)
     for shape in [(4, 2), (3, 1, 8, 8), (1, 2), (8, 3, 8, 8)]:
@@ -68,6 +76,10 @@ def _no_drift_factor(score, x, t, process):
     return process.rate(t) - process.diffusion(t) ** 2 * score / 2
 
 
+def _called(score, x, t, process):
+    return process.rate(t) * x - process.diffusion(t) ** 2 * score(x, t) / 2
+
+
 def _flow_cases() -> list[tuple]:
     cases, generator = [], torch.Generator().manual_seed(8)
     for process in (sde.VP(), sde.SubVP(), sde.VE(0.01, 20), sde.VP(0.2, 5)):
@@ -94,6 +106,12 @@ def _no_second(f, x, r):
 
 def _ones(f, x, r):
     return _hutchinson(f, x, torch.ones_like(r))
+
+
+def _ones_first(f, x, r):
+    x = x.detach().requires_grad_()
+    (pulled,) = torch.autograd.grad(f(x).sum(), x)
+    return (pulled * r).sum(1)
 
 
 def _over_all(f, x, r):
@@ -164,6 +182,10 @@ EXERCISES = {
             "You use the first t for the whole batch; each has its own.": (
                 _one_t_for_all
             ),
+            "beta is the noise of one step. sigma, of all steps so far, is the root of "
+            "1 - alpha_bar.": _one_step_only,
+            "Right for points (B, 2). Pictures have more axes: view sigma as (B, 1, 1, "
+            "1) there.": _for_points_only,
             "sigma[t] is a row of B numbers: view it as (B, 1, ...), so that each "
             "divides its own x.": _not_a_column,
         },
@@ -189,6 +211,7 @@ EXERCISES = {
                 -1, lambda g: g**2 / 2
             ),
             "rate(t) is f over x: multiply it by x.": _no_drift_factor,
+            "`score` is no function here, but its value at x: do not call it.": _called,
         },
         hint="Two terms. In the second, g is squared, and halved only once.",
         praise="The same for VP, VE and sub-VP.",
@@ -201,6 +224,8 @@ EXERCISES = {
             "You used ones instead of the signs: that adds up all of J, no trace.": (
                 _ones
             ),
+            "You summed f(x) before the derivative, so r stands on one side of J only. "
+            "Give r to torch.autograd.grad.": _ones_first,
             "You summed over the batch too: one number a point, (B,).": _over_all,
             "A trace is a sum over D, not a mean.": _mean_of_d,
             "Sum over D at the end: (B,), one number a point.": _not_summed,
