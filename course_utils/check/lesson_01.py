@@ -173,14 +173,14 @@ EXERCISES = {
     "01.4": Exercise(
         reference="flow",
         mistakes={
-            "No: a classifier can give a level no probability at all, however near "
-            "its neighbours are.": "autoregressive",
-            "Hardly: a hundred small steps with noise between can part what was "
-            "together. Which of the three must never tear?": "diffusion",
-            "It leaves many, but not by its nature: a decoder with steep walls and "
-            "little noise need not.": "VAE",
+            "No: a classifier may give a level next to nothing, however likely its "
+            "neighbours are.": "autoregressive",
+            "It leaves many, but not by its nature: a decoder may be as steep as it "
+            "likes. Which map may never tear?": "VAE",
+            "It walks in small steps with fresh noise between, and can part what was "
+            "together. It was not among the three, either.": "diffusion",
         },
-        hint="One of the three is a single map that can be undone. What happens to a "
+        hint="One of the three is a map that can be undone. What happens to a "
         "sheet of rubber that may be stretched but never torn?",
         praise="Right: a map that can be undone may stretch the plane as thin as it "
         "likes, but never tear it.",
