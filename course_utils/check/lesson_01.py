@@ -147,13 +147,9 @@ EXERCISES = {
         cases=_grid_cases,
         mistakes={
             "Without the area of a cell your p adds up to 1, but a density must when "
-            "each cell counts with its area.": (
-                lambda e, cell: -e - _log_sum(e)
-            ),
+            "each cell counts with its area.": (lambda e, cell: -e - _log_sum(e)),
             "You multiply by the area of a cell. Z is a sum of exp(-E) times area, "
-            "and it divides.": (
-                lambda e, cell: -e - _log_sum(e) + math.log(cell)
-            ),
+            "and it divides.": (lambda e, cell: -e - _log_sum(e) + math.log(cell)),
             "Low energy means likely: it is exp(-E), with a minus.": (
                 lambda e, cell: e - e.flatten().logsumexp(0) - math.log(cell)
             ),
