@@ -157,6 +157,9 @@ EXERCISES = {
             "grid.": lambda e, cell: (-e).log_softmax(1) - math.log(cell),
             "That overflows at an energy of -1000: exp(1000) is infinite. Stay with "
             "logarithms: logsumexp.": _naive,
+            "That is -E alone: Z is missing, so it does not add up to one.": (
+                lambda e, cell: -e
+            ),
             "You return p; its logarithm is asked for.": (
                 lambda e, cell: _normalised(e, cell).exp()
             ),
