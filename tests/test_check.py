@@ -1,6 +1,7 @@
 """Every reference passes, every stub is open, every planted mistake is named."""
 
 import importlib
+import math
 import pkgutil
 from fractions import Fraction
 
@@ -181,6 +182,14 @@ def _step_with_g_wiped(g, d, optimizer, real, z):
         p.grad.zero_()
 
 
+def _chosen(logits_1, logits_2, i, j):
+    first, second = (
+        torch.distributions.Categorical(logits=x).log_prob(k)
+        for x, k in ((logits_1, i), (logits_2, j))
+    )
+    return first, second
+
+
 def _attend_reshaped(query, key, value):
     weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
     return (weights @ value).reshape(query.shape)
@@ -206,6 +215,10 @@ def _train_and_step(model, x0, noise, t, schedule):
     "name, answer, says",
     [
         ("00.1", lambda pixels: pixels / pixels.max() * 2 - 1, "brightest pixel"),
+        ("01.1", lambda a, b, i, j, w: _chosen(a, b, i, j)[0] - math.log(w), "differ"),
+        ("01.2", lambda x, m, s: torch.distributions.Normal(m, s).log_prob(x), "sum("),
+        ("01.3", lambda e, cell: (-e).flatten().log_softmax(0).view_as(e), "area"),
+        ("01.3", lambda energies, cell: -1 * energies, "Z is missing"),
         ("02.1", lambda r, f: gan.discriminator_loss(r, f).item(), "no gradient"),
         ("02.1", lambda r, f: gan.discriminator_loss(r, f).detach(), "no gradient"),
         ("02.1", lambda r, f: gan.discriminator_loss(r, f.detach()), "difference"),
@@ -238,6 +251,12 @@ def _snr_of_double(schedule):
 @pytest.mark.parametrize(
     "name, answer",
     [
+        ("01.1", lambda a, b, i, j, w: sum(_chosen(a, b, i, j)) - 2 * math.log(w)),
+        ("01.2", lambda x, m, s: torch.distributions.Normal(m, s).log_prob(x).sum(1)),
+        (
+            "01.3",
+            lambda e, cell: (-e).flatten().log_softmax(0).view_as(e) - math.log(cell),
+        ),
         ("02.1", lambda r, f: gan.discriminator_loss(r, f).reshape(1)),
         ("02.1", lambda r, f: -F.logsigmoid(r).mean() - F.logsigmoid(-f).mean()),
         ("02.3", _step_with_g_frozen_for_a_while),
