@@ -78,6 +78,13 @@ def _stride_first(kernels, strides):
     return field
 
 
+def _front_to_back(kernels, strides):
+    field = 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field = (field - 1) * stride + kernel
+    return field
+
+
 EXERCISES = {
     "03.1": Exercise(
         reference=_pixel_shuffle,
@@ -116,6 +123,9 @@ EXERCISES = {
             "You take the mean over the channels too. Sum over them: a squared "
             "length.": lambda a, b: sum(
                 (_unit(x) - _unit(y)).square().mean((1, 2, 3)) for x, y in _both(a, b)
+            ),
+            "You take the mean over the layers. Add them.": lambda a, b: (
+                _content_distance(a, b) / len(a)
             ),
             "You sum over the places: then the largest layer decides all. Take their "
             "mean.": lambda a, b: sum(
@@ -163,6 +173,12 @@ EXERCISES = {
             "the layers after it only.": _stride_first,
             "You forget the strides: after a stride of 2, the next kernel's pixels are "
             "two apart.": lambda kernels, strides: 1 + sum(k - 1 for k in kernels),
+            "You step by each layer's own stride alone. The step is the product of all "
+            "strides before it.": lambda kernels, strides: (
+                1 + sum((k - 1) * s for k, s in zip(kernels, strides, strict=True))
+            ),
+            "That recursion runs from the last layer to the first: turn the lists "
+            "round.": _front_to_back,
             "One layer adds kernel - 1 steps, not kernel: its first pixel is there "
             "already.": lambda kernels, strides: _receptive_field(
                 [k + 1 for k in kernels], strides
