@@ -101,6 +101,28 @@ def test_a_dead_kernel_is_reported_in_seconds(notebook, tmp_path, death):
     assert caught.value.result.seconds < 60
 
 
+def test_the_last_words_of_a_dead_kernel_are_passed_on(notebook, tmp_path):
+    path = notebook("05_dead", "x = 1")
+    died = "import sys\nsys.exit('zmq.error: address in use')\n"
+    path.with_name("ipykernel_launcher.py").write_text(died)
+    with pytest.raises(runner.LessonFailed, match="It said: zmq.error: address in use"):
+        run(path, tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such sockets on Windows")
+def test_two_kernels_cannot_be_given_one_port(notebook, tmp_path, monkeypatch):
+    path = notebook(
+        "05_ok",
+        "import json\nfrom ipykernel import get_connection_info\n"
+        "print(json.loads(get_connection_info())['transport'])",
+    )
+    assert texts(run(path, tmp_path)) == ["ipc\n"]
+    far = tmp_path / ("far" * 30)  # too far for the path of a socket
+    far.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(far))
+    assert texts(run(path, tmp_path)) == ["tcp\n"]
+
+
 def test_a_cell_that_takes_too_long_is_stopped(notebook, tmp_path):
     path = notebook("05_slow", "import time\ntime.sleep(100)")
     with pytest.raises(runner.LessonFailed, match="took longer than 2 s"):

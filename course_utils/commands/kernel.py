@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import zmq
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 
@@ -43,6 +44,7 @@ class Watch:
     def __init__(self):
         """Watch a kernel whose `pid` is not known yet."""
         self.pid: int | None = None
+        self.log: Path | None = None
         self.peak_mb = 0.0
         self.cell = self.cells = 0
         self.ended = False
@@ -55,6 +57,11 @@ class Watch:
         """Look once: Linux and Windows keep the exact peak of a process themselves."""
         if self.pid:
             self.peak_mb = max(self.peak_mb, _used_mb(self.pid))
+
+    def last_words(self) -> str:
+        """Return the last line that the kernel itself wrote to its stderr."""
+        text = self.log.read_text("utf-8", "replace") if self.log else ""
+        return next(iter(text.strip().splitlines()[::-1]), "")
 
     def end(self) -> None:
         """Kill the kernel with its child processes; one that is about to start too."""
@@ -93,6 +100,16 @@ def _environment(work: Path, threads: int) -> dict[str, str]:
     return env | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
+def _sockets_in(work: Path) -> bool:
+    """Can the kernel be spoken to through files in `work`?
+
+    Two kernels that start at once may be given the same free port, and one of them then
+    dies: files have names of their own. Windows has none, and a system allows a short
+    path only (104 bytes on macOS, with "-5" after it).
+    """
+    return zmq.has("ipc") and os.name == "posix" and len(bytes(work / "kernel")) < 100
+
+
 def kernel_class(work: Path, cwd: Path, watch: Watch, threads: int) -> type:
     """Return the class of a kernel that runs in `cwd` and tells `watch` its number.
 
@@ -111,10 +128,13 @@ def kernel_class(work: Path, cwd: Path, watch: Watch, threads: int) -> type:
             return KernelSpec(argv=launch, display_name="Python 3", language="python")
 
         async def start_kernel(self, **kwargs: Any) -> None:
-            quiet = subprocess.DEVNULL  # what a kernel logs is not for the learner
-            kwargs |= {"env": env, "stdout": quiet, "stderr": quiet, "cwd": str(cwd)}
             self.connection_file = str(work / "kernel.json")  # goes with the folder
-            await super().start_kernel(**kwargs)
+            if _sockets_in(work):
+                self.transport, self.ip = "ipc", str(work / "kernel")
+            kwargs |= {"env": env, "stdout": subprocess.DEVNULL, "cwd": str(cwd)}
+            watch.log = work / "kernel.log"
+            with watch.log.open("wb") as log:  # read only if the kernel dies
+                await super().start_kernel(**kwargs, stderr=log)
             watch.pid = self.provisioner.pid
             if watch.ended:
                 watch.end()

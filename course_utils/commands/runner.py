@@ -109,7 +109,7 @@ def _execute(
         error = caught
     seconds = time.perf_counter() - began
     nb = nbformat.read(out, as_version=4)
-    reason = _reason(nb, error, timeout, watch.peak_mb) if error else ""
+    reason = _reason(nb, error, timeout, watch) if error else ""
     save_notebook(strip_notebook(nb), out)
     return Result(out, seconds, watch.peak_mb, [], reason, tuple(_warnings(nb)))
 
@@ -138,7 +138,7 @@ def _warnings(nb: nbformat.NotebookNode) -> list[str]:
     return said
 
 
-def _reason(nb: Any, error: Exception, timeout: int, peak_mb: float) -> str:
+def _reason(nb: Any, error: Exception, timeout: int, watch: Watch) -> str:
     """Say in a line where and why the run stopped; leave it in the notebook as well."""
     ran = [c for c in nb.cells if c.cell_type == "code"]
     ran = [c for c in ran if c.metadata.get("papermill", {}).get("start_time")]
@@ -150,9 +150,11 @@ def _reason(nb: Any, error: Exception, timeout: int, peak_mb: float) -> str:
         cell, what = ran[-1], f"took longer than {timeout} s: run a smaller size"
         if not isinstance(error, CellTimeoutError):
             what = (
-                f"the kernel died, at {peak_mb:.0f} MB. If memory was short, close "
-                "other programs or run at size quick; else see `course doctor`"
+                f"the kernel died, at {watch.peak_mb:.0f} MB. If memory was short, "
+                "close other programs or run at size quick; else see `course doctor`"
             )
+            if words := watch.last_words():
+                what += f". It said: {words[:120]}"
         said = {"ename": type(error).__name__, "evalue": what, "traceback": [what]}
         cell.outputs.append(nbformat.v4.new_output("error", **said))
     line = next((x for x in cell.source.splitlines() if x.strip()), "").strip()
