@@ -41,7 +41,7 @@ never after "no longer", {thought_turned:.1%} and {at_once_turned:.1%}.
 
 def tiny_lm(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """The language model and its tokenizer; both are transformers classes."""
-    steps = steps or 1200
+    steps = steps or 500
     tokenizer = word_tokenizer()
 
     def save(model: nn.Module, folder: Path) -> dict:

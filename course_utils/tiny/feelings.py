@@ -132,6 +132,7 @@ class Phrase:
     words: str
     feeling: Feeling
     verb: str  # is, or feels
+    made: bool = False  # of an adjective and a noun
     held_out: bool = False  # never in a training line
     never_turned: bool = False  # never after "no longer" in a training line
 
@@ -146,7 +147,7 @@ def _phrases() -> list[Phrase]:
             words = article(f"{adjective} {noun}")
             out = zlib.crc32(words.encode()) % 4 == 0
             rare = adjective in feeling.adjectives[-NEVER_TURNED:]
-            found.append(Phrase(words, feeling, "is", out, rare))
+            found.append(Phrase(words, feeling, "is", True, out, rare))
     return found
 
 
@@ -183,10 +184,8 @@ class Saying:
     @property
     def meaning(self) -> str:
         """What is to be seen, and in what mood: the line between text and prompt."""
-        felt = self.feeling
-        words = felt.word
-        if self.turned:
-            words = f"not {self.phrase.feeling.word} but {felt.word}"
+        felt, named = self.feeling, self.phrase.feeling
+        words = f"not {named.word} but {felt.word}" if self.turned else felt.word
         corner = (
             "glad" if felt.glad else "hurt",
             "wild" if felt.wild else "still",
@@ -232,18 +231,19 @@ def saying(tenor: str, words: str, turned: bool = False) -> Saying:
     for verb in ("is", "feels"):
         if (verb, words) in _KNOWN:
             return Saying(tenor, _KNOWN[verb, words], turned)
+    near = PHRASES[3].words
     raise ValueError(
-        f"words={words!r} is no phrase of the lexicon; feelings.PHRASES has them, such "
-        f"as {PHRASES[3].words!r}"
+        f"words={words!r} is no phrase of feelings.PHRASES, as {near!r} is"
     )
 
 
 def sayings(rng: np.random.Generator, n: int, kind: str = "train") -> list[Saying]:
-    """n random sayings of one of KINDS, every feeling equally often meant, on average.
+    """n random sayings of one of KINDS; each feeling is named equally often.
 
-    "train" is what the language model learns from. In "new phrases" each noun and each
-    adjective were seen, but never together; in "new turns" the phrase was seen, but
-    never after "no longer". ValueError for another kind and for n below 1.
+    Three in five are of an adjective and a noun. From "train" the language model
+    learns. In "new phrases" noun and adjective were seen, but never together; in "new
+    turns" the phrase was seen, but never after "no longer". ValueError for another
+    kind and for n below 1.
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not one of: {', '.join(KINDS)}")
@@ -251,10 +251,8 @@ def sayings(rng: np.random.Generator, n: int, kind: str = "train") -> list[Sayin
         raise ValueError(f"n={n} must be at least 1")
     found: list[Saying] = []
     while len(found) < n:
-        feeling = _pick(rng, FEELINGS)
-        lists = [p for p in PHRASES if p.feeling is feeling]
-        plain = [p for p in lists if len(p.words.split()) == 3 and p.verb == "is"]
-        some = plain if rng.random() < 0.6 else lists
+        feeling, made = _pick(rng, FEELINGS), rng.random() < 0.6
+        some = [p for p in PHRASES if p.feeling is feeling and p.made == made]
         turned = kind == "new turns" or rng.random() < 0.5
         tried = Saying(_pick(rng, list(TOY_OF)), _pick(rng, some), turned)
         if tried.kind == kind:

@@ -55,14 +55,14 @@ def word_tokenizer():
 
 
 def build_language_model(tokenizer) -> nn.Module:
-    """A transformers LlamaForCausalLM of 3 layers, 128 wide, with fresh weights."""
+    """A transformers LlamaForCausalLM of 2 layers, 128 wide, with fresh weights."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=3,
+        intermediate_size=256,
+        num_hidden_layers=2,
         num_attention_heads=4,
         max_position_embeddings=LENGTH,
         bos_token_id=tokenizer.eos_token_id,
