@@ -113,9 +113,8 @@ TENORS = {
     "square": ("my mind", "his plan", "the office"),
 }
 TOY_OF = {tenor: toy for toy, tenors in TENORS.items() for tenor in tenors}
-NEVER_TURNED = (
-    2  # of the words of a list: how many never follow "no longer" in training
-)
+NEVER_TURNED = 2  # adjectives of a feeling: in training never after "no longer"
+CORNERS = (("glad", "hurt"), ("wild", "still"), ("strong", "weak"))
 KINDS = ("train", "new phrases", "new turns")
 
 
@@ -186,11 +185,8 @@ class Saying:
         """What is to be seen, and in what mood: the line between text and prompt."""
         felt, named = self.feeling, self.phrase.feeling
         words = f"not {named.word} but {felt.word}" if self.turned else felt.word
-        corner = (
-            "glad" if felt.glad else "hurt",
-            "wild" if felt.wild else "still",
-            "strong" if felt.strong else "weak",
-        )
+        pairs = zip(CORNERS, felt.corner, strict=True)
+        corner = [high if is_high else low for (high, low), is_high in pairs]
         return f"a {TOY_OF[self.tenor]}, {words}: {', '.join(corner)}"
 
     @property
