@@ -28,8 +28,8 @@ CARD = """# tiny-lm
 A LlamaForCausalLM of {parameters:,} parameters that goes on with a saying about a
 feeling: "text / meaning: ... / prompt: ...", or straight with "prompt: ...". Of {n}
 sayings of which no phrase was in its training, {thought:.1%} got the prompt of the
-lexicon with the meaning line and {at_once:.1%} without it. Of {n} whose phrase was
-never after "no longer", {thought_turned:.1%} and {at_once_turned:.1%}.
+lexicon with the meaning line and {at_once:.1%} without it. Of {n} metaphors after "no
+longer", where it has only read feelings, {thought_turned:.1%} and {at_once_turned:.1%}.
 
 - **Data** sayings of the kind "train" of the course's lexicon, half of the lines
   with their meaning.

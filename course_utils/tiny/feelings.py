@@ -113,8 +113,8 @@ TENORS = {
     "square": ("my mind", "his plan", "the office"),
 }
 TOY_OF = {tenor: toy for toy, tenors in TENORS.items() for tenor in tenors}
-NEVER_TURNED = 2  # adjectives of a feeling: in training never after "no longer"
 CORNERS = (("glad", "hurt"), ("wild", "still"), ("strong", "weak"))
+SORTS = ("felt", "image", "made", "made")  # as often as in sayings
 KINDS = ("train", "new phrases", "new turns")
 
 
@@ -130,23 +130,24 @@ class Phrase:
 
     words: str
     feeling: Feeling
-    verb: str  # is, or feels
-    made: bool = False  # of an adjective and a noun
+    sort: str  # one of SORTS; a made one is of an adjective and a noun
     held_out: bool = False  # never in a training line
-    never_turned: bool = False  # never after "no longer" in a training line
+
+    @property
+    def verb(self) -> str:
+        """What stands before it: feels, or is."""
+        return "feels" if self.sort == "felt" else "is"
 
 
 def _phrases() -> list[Phrase]:
     found = []
     for feeling in FEELINGS:
-        for verb, words in (("feels", feeling.felt), ("is", feeling.images)):
-            rare = words[-1:]
-            found += [Phrase(w, feeling, verb, never_turned=w in rare) for w in words]
+        found += [Phrase(words, feeling, "felt") for words in feeling.felt]
+        found += [Phrase(words, feeling, "image") for words in feeling.images]
         for adjective, noun in product(feeling.adjectives, NOUNS):
             words = article(f"{adjective} {noun}")
             out = zlib.crc32(words.encode()) % 4 == 0
-            rare = adjective in feeling.adjectives[-NEVER_TURNED:]
-            found.append(Phrase(words, feeling, "is", True, out, rare))
+            found.append(Phrase(words, feeling, "made", out))
     return found
 
 
@@ -214,7 +215,7 @@ class Saying:
     @property
     def kind(self) -> str:
         """Where it belongs: one of KINDS, or "both" new, which nobody asks for."""
-        new_turn = self.turned and self.phrase.never_turned
+        new_turn = self.turned and self.phrase.verb == "is"
         if self.phrase.held_out:
             return "both" if new_turn else "new phrases"
         return "new turns" if new_turn else "train"
@@ -236,10 +237,10 @@ def saying(tenor: str, words: str, turned: bool = False) -> Saying:
 def sayings(rng: np.random.Generator, n: int, kind: str = "train") -> list[Saying]:
     """n random sayings of one of KINDS; each feeling is named equally often.
 
-    Three in five are of an adjective and a noun. From "train" the language model
-    learns. In "new phrases" noun and adjective were seen, but never together; in "new
-    turns" the phrase was seen, but never after "no longer". ValueError for another
-    kind and for n below 1.
+    Half of the phrases are of an adjective and a noun. The language model learns from
+    "train". In "new phrases" noun and adjective were seen, but never together. In "new
+    turns" the metaphor was seen, but never after "no longer", as no metaphor was: only
+    what "feels" is turned in training. ValueError for another kind and for n below 1.
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not one of: {', '.join(KINDS)}")
@@ -247,8 +248,8 @@ def sayings(rng: np.random.Generator, n: int, kind: str = "train") -> list[Sayin
         raise ValueError(f"n={n} must be at least 1")
     found: list[Saying] = []
     while len(found) < n:
-        feeling, made = _pick(rng, FEELINGS), rng.random() < 0.6
-        some = [p for p in PHRASES if p.feeling is feeling and p.made == made]
+        feeling, sort = _pick(rng, FEELINGS), _pick(rng, SORTS)
+        some = [p for p in PHRASES if p.feeling is feeling and p.sort == sort]
         turned = kind == "new turns" or rng.random() < 0.5
         tried = Saying(_pick(rng, list(TOY_OF)), _pick(rng, some), turned)
         if tried.kind == kind:

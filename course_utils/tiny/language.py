@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from course_utils import models, toybox
 from course_utils.models.pipelines import check_texts
+from course_utils.models.quiet import no_loading_bars
 from course_utils.tiny.feelings import FEELINGS, PHRASES, TOY_OF, Saying
 
 MEANING, PROMPT, UNKNOWN, END = "meaning:", "prompt:", "<unknown>", "<end>"
@@ -159,9 +160,10 @@ def load_writer(name: str | os.PathLike, examples: Sequence[Saying] = ()) -> Wri
     where = models.path("tiny-lm") if name == "tiny-lm" else where
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
-        model = AutoModelForCausalLM.from_pretrained(
-            where, dtype=torch.float32, use_safetensors=True
-        )
+        with no_loading_bars():
+            model = AutoModelForCausalLM.from_pretrained(
+                where, dtype=torch.float32, use_safetensors=True
+            )
     except (OSError, ValueError) as error:
         raise OSError(
             f"name={str(name)!r} is no language model on this computer: pass "
