@@ -1,6 +1,8 @@
 """tiny-lm: a small Llama that turns feelings and metaphors into prompts."""
 
 import functools
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from course_utils.tiny.language import (
 from course_utils.training import muon
 
 BATCH, RATE, LINES, CHAPTER = 32, 2e-3, 20_000, 5000
+EVERY = 50  # steps from one look at what it can do to the next
 
 CARD = """# tiny-lm
 
@@ -34,7 +37,7 @@ longer", where it has only read feelings, {thought_turned:.1%} and {at_once_turn
 - **Data** sayings of the kind "train" of the course's lexicon, half of the lines
   with their meaning.
 - **Training** {steps} steps of {batch_size} lines, Muon at {lr}, seed {seed}, averaged
-  weights; only answers count in the loss.
+  weights; only answers count in the loss. What it could do when is in progress.jsonl.
 - **On disk** safetensors in half precision, with a tokenizer of whole words.
 """
 
@@ -62,9 +65,10 @@ def tiny_lm(*, steps: int | None = None, seed: int = 0) -> Recipe:
         batch_size=BATCH,
         lr=RATE,
         seed=seed,
-        ema=0.998,
+        ema=0.99,
         decay=0.5,
         optimizer=lambda model: muon.Muon(muon.groups(model, RATE)),
+        watch=functools.partial(_watched, tokenizer, 100 if steps >= 300 else 2, seed),
     )
 
 
@@ -85,6 +89,22 @@ def _batches(tokenizer, lines: int, seed: int) -> training.Batch:
         return tokens[rows, :longest], answer[rows, :longest]
 
     return batch
+
+
+def _watched(
+    tokenizer, n: int, seed: int, states: Iterator[training.State], work: Path
+) -> Iterator[training.State]:
+    """Pass the states on; note in progress.jsonl how n of each kind are answered."""
+    log = work / "progress.jsonl"
+    for state in states:
+        if state.step % EVERY == 0:
+            facts = _shares_right(Writer(state.ema, tokenizer), n, seed + 1)
+            old = log.read_text("utf-8").splitlines() if log.exists() else []
+            kept = [x for x in map(json.loads, old) if x["step"] < state.step]
+            rows = [*kept, dict(step=state.step, n=n) | facts]
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            log.write_text(text, encoding="utf-8", newline="\n")
+        yield state
 
 
 def _shares_right(writer: Writer, n: int, seed: int) -> dict[str, float]:

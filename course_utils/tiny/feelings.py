@@ -47,7 +47,6 @@ class Feeling:
 
 
 def _feeling(word, corner, colours, place, ground, felt, adjectives, images) -> Feeling:
-    """A Feeling from words: corner "+-+", lists with commas."""
     high = [sign == "+" for sign in corner]
     lists = [tuple(words.split(", ")) for words in (felt, adjectives, images)]
     return Feeling(word, *high, tuple(colours.split()), place, ground, *lists)
@@ -131,7 +130,7 @@ class Phrase:
     words: str
     feeling: Feeling
     sort: str  # one of SORTS; a made one is of an adjective and a noun
-    held_out: bool = False  # never in a training line
+    held_out: bool = False  # never in training
 
     @property
     def verb(self) -> str:
@@ -142,8 +141,8 @@ class Phrase:
 def _phrases() -> list[Phrase]:
     found = []
     for feeling in FEELINGS:
-        found += [Phrase(words, feeling, "felt") for words in feeling.felt]
-        found += [Phrase(words, feeling, "image") for words in feeling.images]
+        for sort, lists in (("felt", feeling.felt), ("image", feeling.images)):
+            found += [Phrase(words, feeling, sort) for words in lists]
         for adjective, noun in product(feeling.adjectives, NOUNS):
             words = article(f"{adjective} {noun}")
             out = zlib.crc32(words.encode()) % 4 == 0
