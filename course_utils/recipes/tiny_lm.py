@@ -44,7 +44,7 @@ longer", where it has only read feelings, {thought_turned:.1%} and {at_once_turn
 
 def tiny_lm(*, steps: int | None = None, seed: int = 0) -> Recipe:
     """The language model and its tokenizer; both are transformers classes."""
-    steps = steps or 500
+    steps = steps or 350
     tokenizer = word_tokenizer()
 
     def save(model: nn.Module, folder: Path) -> dict:
@@ -66,7 +66,7 @@ def tiny_lm(*, steps: int | None = None, seed: int = 0) -> Recipe:
         lr=RATE,
         seed=seed,
         ema=0.99,
-        decay=0.5,
+        decay=0.3,
         optimizer=lambda model: muon.Muon(muon.groups(model, RATE)),
         watch=functools.partial(_watched, tokenizer, 100 if steps >= 300 else 2, seed),
     )
