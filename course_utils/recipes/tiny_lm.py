@@ -48,7 +48,7 @@ def tiny_lm(*, steps: int | None = None, seed: int = 0) -> Recipe:
     tokenizer = word_tokenizer()
 
     def save(model: nn.Module, folder: Path) -> dict:
-        n = 200 if steps >= 500 else 4
+        n = 200 if steps >= 300 else 4
         facts = _shares_right(Writer(model.eval(), tokenizer), n, seed)
         model.half().save_pretrained(folder)
         tokenizer.save_pretrained(folder)
