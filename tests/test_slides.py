@@ -154,7 +154,7 @@ def test_what_is_asked_for_is_put_in_its_place():
         ("{{05.fid}}", "records no fid; it records readable_until_linear"),
         ("{{05.readable_until_linear.top}}", "has metric, value, floor, ceiling"),
         ("{{05}}", "{{05}} is not understood: write {{05.metric}}"),
-        ("{{04.fid}}", "lesson 04 is not here"),
+        ("{{99.fid}}", "lesson 99 is not here"),
         ('{{05 says "nobody said this"}}', "prints no number after 'nobody said this'"),
         ('{{05 says "t ="}}', "prints several numbers"),
         ('{{05 cell "nowhere"}}', "exactly one cell with 'nowhere' is wanted"),

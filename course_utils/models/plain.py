@@ -14,7 +14,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from course_utils.models.shipped import path
+from course_utils.models.shipped import made_whole, path
 
 Build = Callable[..., nn.Module]
 
@@ -30,7 +30,7 @@ def network(name: str | os.PathLike, build: Build | None = None) -> nn.Module:
     Raises ValueError if `name` is not shipped, is a pipeline, or does not fit `build`.
     """
     if isinstance(name, os.PathLike):
-        return _read(Path(name), build)
+        return _read(made_whole(Path(name)), build)
     return _read_once(path(name), build)
 
 

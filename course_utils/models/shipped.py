@@ -34,8 +34,11 @@ def path(name: str) -> Path:
 
 
 def _whole(name: str, part: str = "") -> Path:
-    """The folder as diffusers loads it, put together if it is a difference."""
-    folder = _verified(name, WEIGHTS) / part
+    return made_whole(_verified(name, WEIGHTS) / part)
+
+
+def made_whole(folder: Path) -> Path:
+    """The folder itself; one that is kept as a difference is put together elsewhere."""
     if not (folder / difference.MARK).is_file():
         return folder
     base = json.loads((folder / difference.MARK).read_text(encoding="utf-8"))["base"]

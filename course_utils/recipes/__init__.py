@@ -23,6 +23,7 @@ from course_utils.recipes import (
     instruct_lm,
     instruct_pairs,
     instruct_twins,
+    latent_eye,
     oracle,
     personalization,
     pixeldance_twins,
@@ -30,6 +31,7 @@ from course_utils.recipes import (
     rivals,
     sampler_sheets,
     segmenter,
+    text_gan,
     tiny_animate,
     tiny_controlnets,
     tiny_instruct,
@@ -39,13 +41,22 @@ from course_utils.recipes import (
     tiny_pixeldance,
     tiny_sd,
     tiny_video,
+    toy_gan,
     translators,
     upscalers,
 )
 from course_utils.recipes.components import COMPONENTS
 from course_utils.recipes.recipe import Made, Recipe, name_of, produce
 
-ON_COMPONENTS = (tiny_sd.tiny_sd, rivals.tiny_gan, rivals.tiny_vae, ablations.small)
+ON_COMPONENTS = (
+    tiny_sd.tiny_sd,
+    latent_eye.latent_eye,
+    toy_gan.toy_gan,
+    rivals.tiny_gan,
+    text_gan.text_gan,
+    rivals.tiny_vae,
+    ablations.small,
+)
 ON_NONE = (
     classifiers.judge_digits,
     classifiers.judge_fashion,

@@ -1,6 +1,7 @@
 """The rivals of diffusion in lesson 08, a GAN and a VAE: how they were trained."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ Lesson 08 compares it with diffusion.
   used: {pictures:,} pictures.
 - **Training** {steps} steps of {batch_size} pictures, Adam at {lr}, seed {seed},
   averaged weights. {parameters:,} parameters are kept, as many again help in training.
-- **On disk** safetensors in half precision.
+- **On disk** safetensors, a byte a weight and a scale a row.
 """
 
 
@@ -69,7 +70,8 @@ def _rival(
         return torch.optim.Adam(model.parameters(), RATE, betas, fused=True)
 
     def save(model: nn.Module, folder: Path) -> dict:
-        artifacts.store(folder, artifacts.half(model.decoder.state_dict()), {"z": Z})
+        weights = artifacts.half(model.decoder.state_dict())
+        artifacts.store_in_bytes(folder, weights, {})
         parameters = sum(p.numel() for p in model.decoder.parameters())
         seen = pictures * -(-steps // CHAPTER)
         return names | dict(z=Z, parameters=parameters, pictures=seen)
@@ -101,18 +103,23 @@ def shipped_vae(root: Path, **options: object) -> nn.Module:
 
 
 def latent_batch(
-    net: nn.Module, n: int, pictures: int, seed: int = 0
+    net: nn.Module,
+    n: int,
+    pictures: int,
+    seed: int = 0,
+    z: int = Z,
+    scenes_of: Callable[[int, int, str], list[toybox.Scene]] = plain_scenes,
 ) -> training.Batch:
-    """The function that draws n latents and as many codes."""
+    """The function that draws n latents and as many codes of z numbers."""
 
     @functools.lru_cache(maxsize=1)
     def album(number: int) -> Tensor:
-        scenes = plain_scenes(pictures, number, "train")
+        scenes = scenes_of(pictures, number, "train")
         return encode(net, in_parts(toybox.render, scenes))
 
     def batch(generator: torch.Generator, step: int) -> tuple[Tensor, Tensor]:
         latents = album(training.chapter(seed, step, CHAPTER))
         rows = torch.randint(len(latents), (n,), generator=generator)
-        return latents[rows], torch.randn(n, Z, generator=generator)
+        return latents[rows], torch.randn(n, z, generator=generator)
 
     return batch

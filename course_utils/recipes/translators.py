@@ -32,7 +32,7 @@ times. Lesson 03 compares them.
 - **Training** {steps} steps of all three at once, on the same {batch_size} pictures a
   step, Adam at {lr}; then {after} more at {lower}. Seed {seed}, averaged weights.
   {parameters:,} parameters each.
-- **On disk** safetensors in half precision.
+- **On disk** safetensors, a byte a weight and a scale a row.
 """
 
 
@@ -43,7 +43,7 @@ def translators(*, steps: int | None = None, seed: int = 0) -> Recipe:
 
     def save(game: nn.Module, folder: Path) -> dict:
         nets = game.translators
-        artifacts.store(folder, artifacts.half(nets.state_dict()), {})
+        artifacts.store_in_bytes(folder, artifacts.half(nets.state_dict()), {})
         chapters = -(-first // CHAPTER) + -(-after // CHAPTER)
         parameters = sum(p.numel() for p in nets["both"].parameters())
         facts = dict(parameters=parameters, weight=WEIGHT, after=after, lower=AFTER)

@@ -29,7 +29,7 @@ PatchGAN critic with R1. Lesson 03 compares them.
 - **Training** {first} steps of {batch_size} pictures by the mean squared error, Adam
   at {lr}; then {after} steps of {fewer} of all three at once, on the same pictures,
   Adam at 0.0005. Seed {seed}, averaged weights. {parameters:,} parameters each.
-- **On disk** safetensors in half precision.
+- **On disk** safetensors, a byte a weight and a scale a row.
 """
 
 
@@ -45,7 +45,7 @@ def upscalers(*, steps: int | None = None, seed: int = 0) -> Recipe:
 
     def save(game: nn.Module, folder: Path) -> dict:
         nets = game.upscalers
-        artifacts.store(folder, artifacts.half(nets.state_dict()), {})
+        artifacts.store_in_bytes(folder, artifacts.half(nets.state_dict()), {})
         pictures = min(ALBUM, BATCH * max(first, after))
         chapters = -(-first // CHAPTER) + -(-after // CHAPTER)
         parameters = sum(p.numel() for p in nets["mse"].parameters())

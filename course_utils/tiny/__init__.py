@@ -7,5 +7,7 @@ Importable without training anything; how each weight was trained is in recipes.
     unet        the UNets, what is trained, and its loss
     batches     pictures encoded, noise, steps and words: what the UNets learn from
     pipelines   the parts put together: ordinary pipelines of diffusers
-    rivals      the GAN, the VAE and the samplers that lesson 08 compares
+    rivals      the VAE and the samplers that lesson 08 compares
+    gans        the GAN of lessons 04 and 08, whose judges see from the start
+    text_gans   a GAN that is told what to draw
 """

@@ -41,10 +41,12 @@ SAMPLERS = {
 }
 
 
-def plain_scenes(n: int, seed: int, split: str = "test") -> list[toybox.Scene]:
+def plain_scenes(
+    n: int, seed: int, split: str = "test", **choices: object
+) -> list[toybox.Scene]:
     """Draw n scenes of one plain shape each: what all the rivals are asked for."""
     rng = np.random.default_rng([8, seed])
-    return SMALL.scenes(n, rng, split, things=1, pattern="plain")
+    return SMALL.scenes(n, rng, split, things=1, pattern="plain", **choices)
 
 
 def build_decoder() -> nn.Sequential:

@@ -1,0 +1,82 @@
+"""The recipes of lesson 04's GANs, tried for two steps."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from course_utils import models
+from course_utils.recipes import latent_eye, recipe, text_gan, toy_gan
+from course_utils.tiny import gans, judges, text_gans
+
+
+def no_blanks(folder):
+    card = (folder / "README.md").read_text()
+    return "2 steps of 32" in card and not re.search(r"\{\w+\}|COST", card)
+
+
+def test_the_eye_is_taught_and_its_card_has_a_floor(tmp_path):
+    make = latent_eye.latent_eye
+    recipe.produce(make, tmp_path / "eye", tmp_path / "w", steps=2)
+    net = models.network(tmp_path / "eye", judges.LatentEye)
+    assert net(torch.randn(2, 4, 16, 16)).shape == (2, 96, 8, 8)
+    assert no_blanks(tmp_path / "eye")
+
+
+def test_the_gan_is_trained_and_scored_beside_true_scenes(tmp_path):
+    make = toy_gan.toy_gan
+    recipe.produce(make, tmp_path / "gan", tmp_path / "w", steps=2)
+    net = models.network(tmp_path / "gan", gans.ToyGAN)
+    latents = net.generator(torch.randn(2, gans.Z))
+    assert net.encoder(latents)[0].isfinite().all()
+    assert no_blanks(tmp_path / "gan")
+    last = (tmp_path / "gan" / "progress.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["step"] == 2 and "coverage" in json.loads(last)
+
+
+def test_all_variants_are_kept_in_bytes(tmp_path):
+    make = text_gan.text_gan
+    recipe.produce(make, tmp_path / "text-gan", tmp_path / "w", steps=2)
+    kept = tmp_path / "text-gan"
+    scores = json.loads((kept / "scores.json").read_text())
+    assert set(scores) == set(text_gans.VARIANTS)
+    assert {"seen_both", "unseen_both"} <= set(scores["int-cls"])
+    assert no_blanks(kept)
+    ears = models.network(kept / "cls", text_gans.Ears)
+    assert sum(f.stat().st_size for f in (kept / "cls").iterdir()) < 0.8e6
+    codes = text_gans.text_codes()[:2]
+    assert ears(torch.randn(2, gans.Z), codes).isfinite().all()
+
+
+def test_wrong_texts_are_wrong_and_right_ones_are_right():
+    vae = latent_eye.shipped_vae(None)
+    batch = text_gan.text_batch(vae, 32, 64, seed=0)
+    latents, right, wrong, z = batch(torch.Generator().manual_seed(0), 0)
+    assert latents.shape == (32, 4, 16, 16) and z.shape == (32, gans.Z)
+    assert not (right == wrong).all(1).any()
+    again = batch(torch.Generator().manual_seed(0), 0)
+    torch.testing.assert_close(again, (latents, right, wrong, z))
+
+
+def test_a_third_of_wrong_texts_is_wrong_in_the_shape_alone():
+    right = torch.tensor(text_gans.pairs_in("train") * 100)
+    wrong = text_gan.other_pairs(right, torch.Generator().manual_seed(0))
+    assert not (wrong == right).any()
+    assert set(wrong.tolist()) == set(text_gans.pairs_in("train"))
+    same = [(wrong // 8 == right // 8), (wrong % 8 == right % 8)]  # colour, shape
+    shares = [x.float().mean().item() for x in same]
+    assert 0.3 < shares[0] < 0.45 and 0.2 < shares[1] < 0.35
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ({"count": 1, "colour": ["red"], "toy": ["star"]}, (True, True, True)),
+        ({"count": 1, "colour": ["blue"], "toy": ["star"]}, (False, False, True)),
+        ({"count": 2, "colour": ["red", "red"], "toy": ["star"] * 2}, (False,) * 3),
+        ({"count": 0, "colour": [], "toy": []}, (False,) * 3),
+    ],
+)
+def test_only_one_toy_of_the_right_kind_counts(seen, expected):
+    assert text_gan._marks(seen, "red", "star") == expected
