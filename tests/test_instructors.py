@@ -296,7 +296,7 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.mark.skipif(not BROWSER, reason="needs chromium")
-def test_it_can_be_printed_on_eighteen_pages(tmp_path):
+def test_it_can_be_printed_on_fewer_pages_than_there_are_lessons(tmp_path):
     api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     page_to_print = guide.printed(tmp_path)
     with api.sync_playwright() as play:
@@ -308,4 +308,4 @@ def test_it_can_be_printed_on_eighteen_pages(tmp_path):
         assert sheet.evaluate(wide) <= 390, "a phone scrolls sideways"
         pdf = sheet.pdf(prefer_css_page_size=True)
         window.close()
-    assert 10 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 18
+    assert 10 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) < len(LESSONS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_utils import models
-from course_utils.recipes import latent_eye, recipe, text_gan, toy_gan
+from course_utils.recipes import artifacts, latent_eye, recipe, text_gan, toy_gan
 from course_utils.tiny import gans, judges, text_gans
 
 
@@ -47,6 +47,18 @@ def test_all_variants_are_kept_in_bytes(tmp_path):
     assert sum(f.stat().st_size for f in (kept / "cls").iterdir()) < 0.8e6
     codes = text_gans.text_codes()[:2]
     assert ears(torch.randn(2, gans.Z), codes).isfinite().all()
+
+
+def test_trainings_that_follow_each_other_have_one_log(tmp_path):
+    for k in range(3):  # the second was too short to log anything
+        (tmp_path / f"{k}").mkdir()
+        rows = "100,2.0,7.5\n200,1.0,9.0\n" if k != 1 else ""
+        (tmp_path / f"{k}" / "log.csv").write_text(rows)
+    artifacts.join_logs([tmp_path / f"{k}" for k in range(3)], tmp_path)
+    rows = artifacts.read_log(tmp_path / "log.csv")
+    assert [row["step"] for row in rows] == [100, 200, 300, 400]
+    assert [row["seconds"] for row in rows] == [7.5, 9, 16.5, 18]
+    assert [row["loss"] for row in rows] == [2, 1, 2, 1]
 
 
 def test_wrong_texts_are_wrong_and_right_ones_are_right():

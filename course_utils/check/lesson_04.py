@@ -26,8 +26,7 @@ def _verdicts() -> list[tuple]:
 
 
 def _judges_pay(real, fake):
-    pairs = zip(real, fake, strict=True)
-    return sum(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in pairs)
+    return _summed(real, fake, lambda r, f: F.relu(1 - r).mean() + F.relu(1 + f).mean())
 
 
 def _summed(real, fake, pay):

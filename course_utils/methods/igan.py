@@ -4,7 +4,7 @@ Zhu et al. 2016, "Generative visual manipulation on the natural image manifold",
 section 3.4. The GAN draws a path of frames from the picture as it can draw it to the
 edited one. What happens along it, motion and colour, happens to the true picture.
 
-    carried_back(picture, frames)    pictures (B, 3, H, W), frames a list of batches
+    carried_back(picture, frames)    # (B, 3, H, W), and a list of such batches
 """
 
 from collections.abc import Sequence

@@ -71,6 +71,17 @@ def read_log(path: Path) -> list[dict[str, float]]:
     return rows
 
 
+def join_logs(parts: list[Path], work: Path) -> None:
+    """Write one log of trainings that came one after another: steps and seconds add."""
+    rows, last = [], dict.fromkeys(COLUMNS, 0.0)
+    for part in parts:
+        for row in read_log(part / "log.csv"):
+            added = {key: row[key] + last[key] for key in ("step", "seconds")}
+            rows.append(row | added)
+        last = rows[-1] if rows else last
+    _write(work / "log.csv", "".join(map(_in_line, rows)))
+
+
 def whole_lines(path: Path) -> list[str]:
     """The lines of a file of rows; [] if there is none.
 

@@ -74,6 +74,7 @@ def _train_all(steps: int, seed: int, root: Path, work: Path) -> Path:
     for variant in VARIANTS:
         place, options = work / variant, dict(steps=steps, seed=seed, root=root)
         produce(text_variant, place / "end", place, variant=variant, **options)
+    artifacts.join_logs([work / variant for variant in VARIANTS], work)
     return work
 
 
