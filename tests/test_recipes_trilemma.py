@@ -99,12 +99,13 @@ def test_the_sheets_come_back_as_they_were_drawn(tmp_path, monkeypatch):
     for _ in range(2):  # the second time nothing is left to do
         make, places = sampler_sheets.trilemma, (tmp_path / "out", tmp_path / "work")
         recipe.produce(make, *places, pipe=pipe, n=4)
-    assert drawn == [(name, seed) for name in rivals.SAMPLERS for seed in range(3)]
+    seeds = range(rivals.SEEDS)
+    assert drawn == [(name, k) for name in rivals.SAMPLERS for k in seeds]
     back = rivals.shipped_sheet("DDIM-20", tmp_path / "out")
     first = sample_plain(None, "DDIM-20", 1, 4, None)
     torch.testing.assert_close(back[1], first, rtol=0, atol=1 / 255)
     facts = json.loads((tmp_path / "out" / "config.json").read_text())
-    assert facts["n"] == 12 and set(rivals.SAMPLERS) <= set(facts)
+    assert facts["n"] == 4 * rivals.SEEDS and set(rivals.SAMPLERS) <= set(facts)
     assert facts["precision"] == "float16"
 
 

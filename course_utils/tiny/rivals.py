@@ -20,7 +20,7 @@ from course_utils.models.pipelines import decode, guided
 from course_utils.tiny.gans import big_toys
 
 Z = 32  # numbers of a code
-SEEDS, EACH = 3, 36  # what diffusion draws: so many seeds, so many pictures each
+SEEDS, EACH = 5, 36  # what diffusion draws: so many seeds, so many pictures each
 GUIDANCE = 3.0
 
 
