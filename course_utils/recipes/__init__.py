@@ -52,7 +52,6 @@ ON_COMPONENTS = (
     tiny_sd.tiny_sd,
     latent_eye.latent_eye,
     toy_gan.toy_gan,
-    rivals.tiny_gan,
     text_gan.text_gan,
     rivals.tiny_vae,
     ablations.small,

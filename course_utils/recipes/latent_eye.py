@@ -6,6 +6,7 @@ Through it the discriminators of lesson 04 look (Projected GANs, Sauer et al. 20
 import functools
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from course_utils.recipes.recipe import Recipe
 from course_utils.recipes.rivals import shipped_vae
 from course_utils.tiny.batches import encoded, load_alignment_encoder
 from course_utils.tiny.judges import LatentEye
-from course_utils.tiny.rivals import plain_scenes
+from course_utils.tiny.worlds import SMALL
 
 CHAPTER, ALBUM = 750, 8192  # steps, after which new pictures are seen; how many
 BATCH, RATE = 32, 2e-3
@@ -86,7 +87,8 @@ def latent_eye(*, steps: int | None = None, seed: int = 0, root: Path = ROOT) ->
 
 def _pairs(vae, teacher, n: int, seed: int, split: str) -> tuple[Tensor, Tensor]:
     """Latents and maps of n scenes, in half precision."""
-    scenes = plain_scenes(n, seed, split)
+    rng = np.random.default_rng([8, seed])
+    scenes = SMALL.scenes(n, rng, split, things=1, pattern="plain")
     parts = [encoded(vae, teacher, scenes[i : i + 128]) for i in range(0, n, 128)]
     latents, maps = map(torch.cat, zip(*parts, strict=True))
     return latents, maps

@@ -1,7 +1,6 @@
-"""The rivals of diffusion in lesson 08, a GAN and a VAE: how they were trained."""
+"""tiny-vae, and what the small generators of latents learn from: latents, codes."""
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,80 +12,51 @@ from course_utils.models.pipelines import encode
 from course_utils.recipes import artifacts
 from course_utils.recipes.components import component
 from course_utils.recipes.recipe import Recipe
-from course_utils.tiny.rivals import (
-    Game,
-    LatentVAE,
-    Z,
-    elbo_loss,
-    game_loss,
-    plain_scenes,
-)
+from course_utils.tiny.gans import big_toys
+from course_utils.tiny.rivals import LatentVAE, Z, elbo_loss
 
 CHAPTER, ALBUM = 2500, 8192  # steps, after which new pictures are encoded; how many
 BATCH, RATE = 32, 1e-3
 ROOT = Path("build/train")
 
-CARD = """# {name}
+CARD = """# tiny-vae
 
-{what} It makes latents (4, 16, 16) of the
-miniature Stable Diffusion from {z} normal numbers; the VAE of that model decodes them.
-Lesson 08 compares it with diffusion.
+The decoder of a VAE, whose code is drawn from N(0, 1). It makes latents (4, 16, 16) of
+the miniature Stable Diffusion from {z} normal numbers; the VAE of that model decodes
+them. Lesson 08 compares it with diffusion.
 
-- **Data** one plain shape of the toybox on any ground, split "train", drawn as it is
-  used: {pictures:,} pictures.
+- **Data** one big plain shape of the toybox on any ground, split "train", drawn as it
+  is used: {pictures:,} pictures.
 - **Training** {steps} steps of {batch_size} pictures, Adam at {lr}, seed {seed},
   averaged weights. {parameters:,} parameters are kept, as many again help in training.
 - **On disk** safetensors, a byte a weight and a scale a row.
 """
 
 
-def tiny_gan(*, steps: int | None = None, seed: int = 0, root: Path = ROOT) -> Recipe:
-    """The GAN; its generator is kept."""
-    what = "The generator of a GAN (non-saturating loss, R1 with gamma 0.5)."
-    names, betas = dict(name="tiny-gan", what=what), (0.0, 0.99)
-    return _rival(Game, game_loss, names, steps or 12_000, seed, root, betas)
-
-
 def tiny_vae(*, steps: int | None = None, seed: int = 0, root: Path = ROOT) -> Recipe:
     """The VAE; its decoder is kept."""
-    names = dict(name="tiny-vae")
-    names |= dict(what="The decoder of a VAE, whose code is drawn from N(0, 1).")
-    return _rival(LatentVAE, elbo_loss, names, steps or 15_000, seed, root)
-
-
-def _rival(
-    build: type[nn.Module],
-    loss: training.Loss,
-    names: dict,
-    steps: int,
-    seed: int,
-    root: Path,
-    betas: tuple[float, float] = (0.9, 0.999),
-) -> Recipe:
+    steps = steps or 8000
     net = shipped_vae(root, steps=min(steps, 7000), seed=seed)
     pictures = min(ALBUM, steps * BATCH)
-
-    def adam(model: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(model.parameters(), RATE, betas, fused=True)
 
     def save(model: nn.Module, folder: Path) -> dict:
         weights = artifacts.half(model.decoder.state_dict())
         artifacts.store_in_bytes(folder, weights, {})
         parameters = sum(p.numel() for p in model.decoder.parameters())
         seen = pictures * -(-steps // CHAPTER)
-        return names | dict(z=Z, parameters=parameters, pictures=seen)
+        return dict(z=Z, parameters=parameters, pictures=seen)
 
     return Recipe(
-        model=lambda: build().to(memory_format=torch.channels_last),
+        model=lambda: LatentVAE().to(memory_format=torch.channels_last),
         batch=latent_batch(net, BATCH, pictures, seed),
-        loss=loss,
+        loss=elbo_loss,
         save=save,
         card=CARD,
         steps=steps,
         batch_size=BATCH,
         lr=RATE,
         seed=seed,
-        optimizer=adam,
+        optimizer=lambda model: torch.optim.Adam(model.parameters(), RATE, fused=True),
         log_every=100,
     )
 
@@ -108,13 +78,12 @@ def latent_batch(
     pictures: int,
     seed: int = 0,
     z: int = Z,
-    scenes_of: Callable[[int, int, str], list[toybox.Scene]] = plain_scenes,
 ) -> training.Batch:
     """The function that draws n latents and as many codes of z numbers."""
 
     @functools.lru_cache(maxsize=1)
     def album(number: int) -> Tensor:
-        scenes = scenes_of(pictures, number, "train")
+        scenes = big_toys(pictures, number, "train")
         return encode(net, in_parts(toybox.render, scenes))
 
     def batch(generator: torch.Generator, step: int) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ CARD = """# trilemma
 {n} pictures by the miniature Stable Diffusion by each of three samplers: all thousand
 steps of DDPM (Ho et al. 2020, Algorithm 2, variance fixed_small), twenty of DDIM, ten
 of DPM-Solver++(2M), guidance {guidance}. That takes too long for a lesson. Captions:
-one plain shape each, split "test". The UNet ran in {precision}. Lesson 08 reads the
+one big plain shape each, split "test". The UNet ran in {precision}. Lesson 08 reads the
 pictures and compares them.
 
 | sampler | seconds a picture |
@@ -52,7 +52,7 @@ def quick_pipeline():
 def trilemma(
     *, steps: int | None = None, seed: int = 0, pipe=None, n: int = EACH
 ) -> Made:
-    """Sheets of n pictures for each of three seeds by each of the SAMPLERS.
+    """Sheets of n pictures for each of five seeds by each of the SAMPLERS.
 
     `pipe` is the shipped model, if not given; `steps` fewer than all, to try it out.
     """

@@ -33,7 +33,8 @@ CARD = """# toy-gan
 
 The generator of a GAN, and the encoder that was trained beside it. It makes latents
 (4, 16, 16) of the miniature Stable Diffusion from {z} normal numbers; the VAE of that
-model decodes them. Lesson 04 edits with it.
+model decodes them. Lesson 04 edits with it, lesson 08
+compares it with diffusion.
 
 | of {n} samples, by the oracle's features | | true scenes |
 |---|---|---|
@@ -60,7 +61,7 @@ def toy_gan(*, steps: int | None = None, seed: int = 0, root: Path = ROOT) -> Re
     steps = steps or 10_000
     vae = shipped_vae(root)
     pictures, n = min(ALBUM, steps * BATCH), 1000 if steps >= 500 else 200
-    batch = latent_batch(vae, BATCH, pictures, seed, Z, big_toys)
+    batch = latent_batch(vae, BATCH, pictures, seed, Z)
 
     def look(average: nn.Module, sheet: Path) -> tuple[dict, list[str]]:
         images = samples_of(average.players.generator, vae, n)

@@ -1,7 +1,8 @@
-"""The GAN of lesson 04: latents of one big toy, and the code of a picture."""
+"""The GAN of lessons 04 and 08: latents of one big toy, and the code of a picture."""
 
 import copy
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from course_utils.tiny.judges import (
     judged_still,
     plain_loss,
 )
-from course_utils.tiny.rivals import plain_scenes
+from course_utils.tiny.worlds import SMALL
 
 Z = 64  # numbers of a code
 VARIANCE = 0.92, 0.33, 0.88  # of latents and of the eye's features, over true scenes
@@ -24,7 +25,8 @@ GIVE_BACK, PRIOR = 5.0, 0.01  # what unlikeness costs, and a nat of a code
 
 def big_toys(n: int, seed: int, split: str = "test") -> list[toybox.Scene]:
     """Draw n scenes of one big plain shape each: all that this GAN knows."""
-    return plain_scenes(n, seed, split, size="big")
+    rng = np.random.default_rng([8, seed])
+    return SMALL.scenes(n, rng, split, things=1, pattern="plain", size="big")
 
 
 class ToyGenerator(nn.Module):
