@@ -35,7 +35,8 @@ from course_utils.tiny.text_gans import (
 CARD = """# text-gan
 
 GAN-INT-CLS in miniature (Reed et al. 2016): small networks that turn {z} normal numbers
-and the code of a text such as "a red star" into codes for the generator of toy-gan.
+and the code of a text such as "a red star" into the maps that the generator of toy-gan
+starts from.
 
 | colour and toy as the text says, of {n} each | pairs seen | pairs never seen |
 |---|---|---|

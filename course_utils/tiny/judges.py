@@ -98,7 +98,8 @@ class ProjectedDiscriminator(nn.Module):
     def forward(self, latents: Tensor, told: Tensor | None = None) -> list[Tensor]:
         """Judge what is seen near, further twice, and the latents as they are.
 
-        The two judges of the further view read the text (B, told) beside it.
+        The text (B, told) reaches the two judges of the further view as a gain on each
+        channel, beside the view itself (as in Miyato and Koyama 2018, eq. 3).
         """
         near, far = self.eye.features(latents)
         if told is not None:

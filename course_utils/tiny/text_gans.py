@@ -80,7 +80,7 @@ class Ears(nn.Module):
     """
 
     def __init__(self):
-        """Of random weights; `listen_to` begins where a generator is."""
+        """Of random weights; a TextGenerator begins where its generator is."""
         super().__init__()
         self.hear = nn.Sequential(nn.Linear(CODE, TOLD), nn.LeakyReLU(0.2))
         self.start = ToyGenerator(Z + TOLD).start
