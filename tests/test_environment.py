@@ -21,7 +21,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CORE = [Requirement(line) for line in PROJECT["dependencies"]]
 EVERYDAY = ("lab", "dev")  # what `make setup` and conda install; `room` joins later
-ALL = CORE + [Requirement(line) for lines in EXTRAS.values() for line in lines]
+OTHERS = [lines for extra, lines in EXTRAS.items() if extra != "weights"]  # our own
+ALL = CORE + [Requirement(line) for lines in OTHERS for line in lines]
 EXACT = {
     canonical(name): version
     for name, version in re.findall(
@@ -184,6 +185,12 @@ def test_the_package_carries_what_is_not_python():
     for path in home.rglob("*"):
         if path.is_file() and path.suffix not in (".py", ".pyc"):
             assert path in carried, path
+
+
+def test_both_shelves_of_weights_are_one_version():
+    there = tomllib.loads((ROOT / "course_weights/pyproject.toml").read_text("utf-8"))
+    assert there["project"]["version"] == PROJECT["version"]
+    assert EXTRAS["weights"] == [there["project"]["name"]]
 
 
 @pytest.mark.parametrize("verb", ["setup", "course", "test", "lab", "notebooks"])

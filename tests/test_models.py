@@ -20,8 +20,8 @@ from course_utils.models.checkpoints import Checkpoint
 def weights(tmp_path, monkeypatch):
     """A copy of the shipped weights that a test may damage."""
     folder = tmp_path / "weights"
-    shutil.copytree(shipped.WEIGHTS, folder)
-    monkeypatch.setattr(shipped, "WEIGHTS", folder)
+    shutil.copytree(shipped.SHELVES[0], folder)
+    monkeypatch.setattr(shipped, "SHELVES", (folder,))
     return folder
 
 
@@ -50,11 +50,11 @@ def test_every_shipped_weight_is_whole():
 
 
 def test_every_file_of_a_shipped_model_is_in_the_sums():
-    listed = set(shipped._sums(shipped.WEIGHTS))
-    for folder in shipped.WEIGHTS.iterdir():
-        for file in folder.glob("**/*") if folder.is_dir() else ():
-            name = file.relative_to(shipped.WEIGHTS).as_posix()
-            assert file.is_dir() or name in listed, name
+    for shelf in shipped.SHELVES:
+        listed = set(shipped._sums(shelf))
+        for folder in (x for x in shelf.iterdir() if x.is_dir() and x.name[0] != "_"):
+            for file in (x for x in folder.glob("**/*") if x.is_file()):
+                assert file.relative_to(shelf).as_posix() in listed, file
 
 
 def test_a_shipped_model_has_a_card_a_config_and_a_log():
@@ -73,6 +73,36 @@ def test_a_shipped_model_has_a_card_a_config_and_a_log():
 def test_shipped_weights_stay_small():
     for name in ("judge-digits", "judge-fashion"):
         assert (models.path(name) / "model.safetensors").stat().st_size < 300_000
+
+
+def test_each_shelf_fits_a_wheel():
+    for shelf in shipped.SHELVES:
+        size = sum(x.stat().st_size for x in shelf.glob("**/*") if x.is_file())
+        assert size < 95e6, shelf.name
+
+
+def test_no_model_stands_on_two_shelves():
+    first, second = map(shipped._models, shipped.SHELVES)
+    assert not first & second
+
+
+def test_a_new_model_goes_to_the_last_shelf(weights, tmp_path, monkeypatch):
+    more = tmp_path / "more"
+    shutil.copytree(weights / "judge-digits", more / "judge-more")
+    (more / "SHA256SUMS").write_text("")
+    monkeypatch.setattr(shipped, "SHELVES", (weights, more))
+    models.write_sums("judge-more")
+    assert models.path("judge-more") == more / "judge-more"
+    assert models.path("judge-digits") == weights / "judge-digits"
+    assert {"judge-digits", "judge-more"} <= set(models.verify())
+    assert "judge-more" not in shipped._models(weights)
+
+
+def test_a_shelf_that_is_not_installed_is_named(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "SHELVES", (weights, tmp_path / "not-installed"))
+    with pytest.raises(ValueError, match="pip install generative-vision-course-wei"):
+        models.path("judge-cats")
+    assert set(models.verify().values()) == {"ok"}
 
 
 def test_one_flipped_byte_is_noticed(weights):

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from course_utils.commands import address, page, tidy
+from course_utils.models import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -63,7 +64,7 @@ def test_it_was_run_from_top_to_bottom_once(nb):
 def test_it_says_which_shipped_weights_it_opens(nb):
     """`make notebooks` notes them: the doctor's verdict on the lesson leans on it."""
     weights = nb.metadata["course"]["weights"]
-    assert all((ROOT / "course_utils" / "weights" / name).is_dir() for name in weights)
+    assert all((shipped.shelf(name) / name).is_dir() for name in weights)
 
 
 def test_it_shows_no_error_and_no_warning(nb):

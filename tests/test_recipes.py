@@ -143,13 +143,13 @@ def test_a_finished_training_is_not_taken_for_another(tried, other):
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """Two shipped weights in a place of their own, with their sums."""
-    real = models.shipped.WEIGHTS
+    real = models.shipped.SHELVES[0]
     for name in ("judge-digits", "oracle"):
         shutil.copytree(real / name, tmp_path / "shelf" / name)
     sums = (real / "SHA256SUMS").read_text().splitlines(keepends=True)
     kept = [x for x in sums if x.split("  ")[1].startswith(("judge-digits", "oracle"))]
     (tmp_path / "shelf" / "SHA256SUMS").write_text("".join(kept))
-    monkeypatch.setattr(models.shipped, "WEIGHTS", tmp_path / "shelf")
+    monkeypatch.setattr(models.shipped, "SHELVES", (tmp_path / "shelf",))
     return tmp_path / "shelf"
 
 

@@ -44,7 +44,7 @@ def test_three_steps_leave_a_network_with_a_card(tried):
 def test_what_a_recipe_leaves_is_loaded_by_name(tried, tmp_path, monkeypatch):
     name, folder = tried
     shutil.copytree(folder, tmp_path / name)
-    monkeypatch.setattr(models.shipped, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(models.shipped, "SHELVES", (tmp_path,))
     models.write_sums(name)
     network = models.network(name)
     assert not network.training

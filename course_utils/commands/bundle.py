@@ -21,7 +21,7 @@ from course_utils import __version__
 from course_utils.commands import choice, tidy
 
 LISTING = "bundle.json"
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "course_utils")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "course_utils", "course_weights")
 README = """# The course, without a network
 
 Made on {platform} with Python {python}: it installs on machines of that kind, with that

@@ -1,7 +1,9 @@
 """The folders of the models that the course ships, and their hashes.
 
-What is read from them is compared with weights/SHA256SUMS first; weights are
-safetensors only, which hold numbers and never code.
+They stand on two shelves, for a wheel on PyPI holds 100 MB: the second one is a
+distribution of its own, and a clone has both. What is read from them is compared with
+the shelf's SHA256SUMS first; weights are safetensors only, which hold numbers and never
+code.
 """
 
 import functools
@@ -13,7 +15,9 @@ from course_utils import session
 from course_utils.models import difference
 from course_utils.models.checkpoints import REGISTRY
 
-WEIGHTS = Path(__file__).parent.parent / "weights"  # one folder a model, and SHA256SUMS
+COURSE = Path(__file__).parent.parent
+# one folder a model, and SHA256SUMS
+SHELVES = (COURSE / "weights", COURSE.parent / "course_weights")
 
 
 def path(name: str) -> Path:
@@ -34,7 +38,15 @@ def path(name: str) -> Path:
 
 
 def _whole(name: str, part: str = "") -> Path:
-    return made_whole(_verified(name, WEIGHTS) / part)
+    return made_whole(_verified(name, shelf(name)) / part)
+
+
+def shelf(name: str) -> Path:
+    """Where a model stands; for a new one there is room on the last shelf only."""
+    for place in SHELVES[:-1]:
+        if (place / name).is_dir() or name in map(_model, _sums(place)):
+            return place
+    return SHELVES[-1]
 
 
 def made_whole(folder: Path) -> Path:
@@ -51,13 +63,16 @@ _assembled = functools.cache(difference.assembled)
 
 @functools.cache
 def _verified(name: str, weights: Path) -> Path:
-    sums = _sums(weights)
+    sums = _sums(weights) if weights.is_dir() else {}
     files = {file: digest for file, digest in sums.items() if _model(file) == name}
     if not files:
+        known, more = set().union(*map(_models, _standing())), ""
+        if len(_standing()) < len(SHELVES):
+            more = "; pip install generative-vision-course-weights brings more"
         raise ValueError(
             f"name={name!r} is no model of the course and no folder; there are "
-            f"{', '.join(sorted(set(map(_model, sums))))}, and as real checkpoints "
-            f"{', '.join(REGISTRY)}"
+            f"{', '.join(sorted(known))}, and as real checkpoints "
+            f"{', '.join(REGISTRY)}{more}"
         )
     for file, digest in files.items():
         if not (weights / file).is_file():
@@ -71,31 +86,42 @@ def _verified(name: str, weights: Path) -> Path:
 def verify() -> dict[str, str]:
     """The state of every shipped model: name -> "ok", or what is wrong and the cure."""
     states = {}
-    for name in sorted(set(map(_model, _sums(WEIGHTS)))):
-        try:
-            _verified.__wrapped__(name, WEIGHTS)
-            states[name] = "ok"
-        except OSError as error:
-            states[name] = str(error)
-    return states
+    for place in _standing():
+        for name in _models(place):
+            try:
+                _verified.__wrapped__(name, place)
+                states[name] = "ok"
+            except OSError as error:
+                states[name] = str(error)
+    return dict(sorted(states.items()))
 
 
 def write_sums(name: str) -> None:
-    """Write the lines of one model in weights/SHA256SUMS; its recipe does this at last.
+    """Write the lines of one model in its SHA256SUMS; its recipe does this at last.
 
     The lines of all others stay: a damaged file of theirs is still found out.
     """
-    folder = WEIGHTS / name
-    sums = _sums(WEIGHTS) if (WEIGHTS / "SHA256SUMS").exists() else {}
+    place = shelf(name)
+    folder = place / name
+    sums = _sums(place) if (place / "SHA256SUMS").exists() else {}
     kept = {file: digest for file, digest in sums.items() if _model(file) != name}
     files = [file for file in folder.glob("**/*") if file.is_file()]
     shown = [file for file in files if not file.name.startswith(".")]
-    kept |= {file.relative_to(WEIGHTS).as_posix(): _sha256(file) for file in shown}
+    kept |= {file.relative_to(place).as_posix(): _sha256(file) for file in shown}
     # in the order of their parts, as a listing of the folders has them
     ordered = sorted(kept.items(), key=lambda line: line[0].split("/"))
     text = "".join(f"{digest}  {file}\n" for file, digest in ordered)
-    (WEIGHTS / "SHA256SUMS").write_text(text, encoding="utf-8", newline="\n")
+    (place / "SHA256SUMS").write_text(text, encoding="utf-8", newline="\n")
     _verified.cache_clear()
+
+
+def _standing() -> list[Path]:
+    """The shelves that are here: the second may not be installed."""
+    return [SHELVES[0], *(place for place in SHELVES[1:] if place.is_dir())]
+
+
+def _models(weights: Path) -> set[str]:
+    return set(map(_model, _sums(weights)))
 
 
 def _sums(weights: Path) -> dict[str, str]:

@@ -126,7 +126,7 @@ def train(
     place = Path(work) / ("small" if small else "") / name
     place = place.with_name(f"{name}-without-{without}") if without else place
     ships = not (small or without or name in STAY)
-    folder = models.shipped.WEIGHTS / name if ships else place / "weights"
+    folder = models.shipped.shelf(name) / name if ships else place / "weights"
     folder = Path(into) if into else folder
     options = {"small": True} if small else {}
     options |= {"without": without} if without else {}
