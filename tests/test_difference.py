@@ -152,3 +152,48 @@ def test_without_a_cache_to_write_to_a_temporary_folder_serves(
     base, whole, kept = folders
     difference.keep_difference(whole, base, kept)
     assert read(difference.assembled(kept, base)).keys() == read(whole).keys()
+
+
+def test_twins_are_kept_once_and_new_files_become_bytes(folders, tmp_path):
+    base, whole, kept = folders
+    for name, seed in (("new", 0), ("unet_again", None)):
+        (whole / name).mkdir()
+        file = whole / name / "model.safetensors"
+        torch.manual_seed(0)
+        file.write_bytes((whole / "unet" / "model.safetensors").read_bytes())
+        if seed is not None:
+            save_file({"large.weight": torch.randn(50, 50).half()}, file)
+    index = {name: ["diffusers", "UNet"] for name in ("unet", "new", "unet_again")}
+    (whole / "model_index.json").write_text(json.dumps(index))
+    difference.keep_difference(
+        whole, base, kept, "tiny", new_in_bytes=True, twins={"unet_again": "unet"}
+    )
+    assert not (kept / "unet_again").exists()
+    assert load_file(kept / "new/model.safetensors")["large.weight"].dtype == torch.int8
+    again = tmp_path / "again"
+    difference.put_together(kept, base, again)
+    twin = load_file(again / "unet_again" / "model.safetensors")
+    assert all(torch.equal(x, twin[name]) for name, x in read(again).items())
+    ours, theirs = (load_file(f / "new/model.safetensors") for f in (again, whole))
+    for name, x in theirs.items():
+        torch.testing.assert_close(ours[name], x, atol=0.02, rtol=0)
+
+
+def test_a_network_that_the_base_lacks_is_kept_in_bytes_if_asked(folders, tmp_path):
+    base, whole, _ = folders
+    (whole / "more").mkdir()
+    torch.manual_seed(1)
+    weights = {"a.weight": torch.randn(40, 50).half(), "a.bias": torch.randn(40).half()}
+    save_file(weights, whole / "more" / "model.safetensors")
+    for in_bytes in (False, True):
+        kept, again = tmp_path / f"kept {in_bytes}", tmp_path / f"again {in_bytes}"
+        difference.keep_difference(whole, base, kept, new_in_bytes=in_bytes)
+        file = kept / "more" / "model.safetensors"
+        assert (load_file(file)["a.weight"].dtype == torch.int8) is in_bytes
+        difference.put_together(kept, base, again)
+        index = json.loads((again / "model_index.json").read_text())
+        assert index == {"unet": ["diffusers", "UNet"]}
+        found = load_file(again / "more" / "model.safetensors")
+        assert found.keys() == weights.keys()
+        for name, x in weights.items():
+            torch.testing.assert_close(found[name], x, atol=5 / 254 + 1e-3, rtol=0)

@@ -16,13 +16,20 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from course_utils.models.low_rank import unfolded
+
 MARK = "difference.json"  # of a folder that is kept so: {"base": "tiny-sd"}, or a part
 LISTING = "SHA256SUMS"
 INDEX = "model_index.json"  # names a pipeline's parts, each a folder
 
 
 def keep_difference(
-    whole: Path, base: Path, folder: Path, named: str | None = None
+    whole: Path,
+    base: Path,
+    folder: Path,
+    named: str | None = None,
+    new_in_bytes: bool = False,
+    twins: dict[str, str] | None = None,
 ) -> None:
     """Write into `folder` what `whole` has and `base` has not.
 
@@ -31,20 +38,26 @@ def keep_difference(
     change in their row; where `whole` has more columns, those are new. New is all of
     a weight that `base` lacks, or has of another shape, or has nothing in common with.
     All other files are taken as they are, if they differ; of a JSON file not where it
-    was loaded from. A base that is itself put together must be `named`.
+    was loaded from. A base that is itself put together must be `named`. A network that
+    `base` lacks is taken as it is, or `new_in_bytes`. `twins` are parts that equal
+    another one and are not kept at all: {"prior_tokenizer": "tokenizer"}.
     """
     for file in sorted(f for f in whole.rglob("*") if f.is_file()):
         name = file.relative_to(whole)
+        if name.parts[0] in (twins or {}):
+            continue
         theirs, ours = base / name, folder / name
         if theirs.is_file() and _content(theirs) == _content(file):
             continue
         ours.parent.mkdir(parents=True, exist_ok=True)
-        if name.suffix == ".safetensors" and theirs.is_file():
-            save_file(_shrunk(load_file(file), load_file(theirs)), ours)
+        if name.suffix == ".safetensors" and (new_in_bytes or theirs.is_file()):
+            known = load_file(theirs) if theirs.is_file() else {}
+            save_file(_shrunk(load_file(file), known), ours)
         else:
             ours.write_bytes(_content(file))
     part = "" if (base / INDEX).is_file() else f"{base.parent.name}/"
-    mark = json.dumps({"base": named or f"{part}{base.name}"}) + "\n"
+    said = {"base": named or f"{part}{base.name}"} | ({"twins": twins} if twins else {})
+    mark = json.dumps(said) + "\n"
     (folder / MARK).write_text(mark, encoding="utf-8", newline="\n")
 
 
@@ -63,6 +76,8 @@ def put_together(folder: Path, base: Path, into: Path) -> None:
 
     Of a base that is a pipeline it takes only what the index says that it is made of.
     """
+    mark = folder / MARK
+    told = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
     indices = [f for f in (folder / INDEX, base / INDEX) if f.is_file()]
     said = [json.loads(f.read_text(encoding="utf-8")) for f in indices[:1]]
     for place in (base, folder):
@@ -72,11 +87,19 @@ def put_together(folder: Path, base: Path, into: Path) -> None:
                 continue
             ours, theirs = into / name, base / name
             ours.parent.mkdir(parents=True, exist_ok=True)
-            if place == folder and name.suffix == ".safetensors" and theirs.is_file():
-                weights = _grown(load_file(file), load_file(theirs))
+            kept = load_file(file) if place == folder and _holds_weights(file) else {}
+            if kept and (theirs.is_file() or any(k.endswith(".scale") for k in kept)):
+                known = load_file(theirs) if theirs.is_file() else {}
+                weights = _grown(kept, known)
                 save_file(weights, ours, metadata={"format": "pt"})
             elif name.name != MARK:
                 shutil.copyfile(file, ours)
+    for twin, part in told.get("twins", {}).items():
+        shutil.copytree(into / part, into / twin)
+
+
+def _holds_weights(file: Path) -> bool:
+    return file.suffix == ".safetensors"
 
 
 def assembled(folder: Path, base: Path) -> Path:
@@ -147,7 +170,7 @@ def _shrunk(whole: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tens
 
 def _grown(kept: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of _shrunk, in half precision."""
-    whole = {}
+    whole, kept = {}, unfolded(kept)
     for name, x in kept.items():
         if f"{name}.scale" in kept:
             change = (x.float().flatten(1) * kept[f"{name}.scale"]).view(x.shape)
