@@ -22,6 +22,7 @@ from course_utils.tiny.gans import big_toys
 Z = 32  # numbers of a code
 SEEDS, EACH = 5, 36  # what diffusion draws: so many seeds, so many pictures each
 GUIDANCE = 3.0
+DISTILLED = 4, 2, 1  # the steps in which tiny-lightning draws
 
 
 class Sampler(NamedTuple):
@@ -110,3 +111,25 @@ def shipped_sheet(sampler: str, folder: Path | None = None) -> Tensor:
     n = json.loads((folder / "config.json").read_text(encoding="utf-8"))["n"]
     tiles = read_sheet(folder / f"{sampler}.png", n)
     return tiles.unflatten(0, (SEEDS, -1))
+
+
+def distilled(steps: int):
+    """A pipeline that draws in so many `steps`, one of DISTILLED, without guidance.
+
+    The miniature Stable Diffusion with a UNet of tiny-lightning, and the scheduler that
+    it wants (Lin et al. 2024, SDXL-Lightning): Euler, trailing; in one step it says x0.
+    """
+    from diffusers import EulerDiscreteScheduler, UNet2DConditionModel
+
+    if steps not in DISTILLED:
+        raise ValueError(f"steps={steps!r} must be one of {DISTILLED}")
+    pipe = models.load("text-to-image", "tiny")
+    place = models.path(f"tiny-lightning/{steps}")
+    pipe.unet = UNet2DConditionModel.from_pretrained(place).requires_grad_(False)
+    options = dict(timestep_spacing="trailing")
+    options |= dict(prediction_type="sample") if steps == 1 else {}
+    pipe.scheduler = EulerDiscreteScheduler.from_config(
+        pipe.scheduler.config, **options
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
