@@ -113,28 +113,6 @@ def prompts() -> Figure:
     )
 
 
-def illusion() -> Figure:
-    """One noise, asked in two orientations, and one step for both."""
-    return draw_diagram(
-        [
-            [None, "U-Net: a cat", None, None],
-            ["noisy picture", None, "mean", "one step"],
-            ["turned", "U-Net: a house", "turned back", None],
-        ],
-        [
-            ("noisy picture", "U-Net: a cat"),
-            ("noisy picture", "turned"),
-            ("turned", "U-Net: a house"),
-            ("U-Net: a house", "turned back"),
-            ("turned back", "mean"),
-            ("U-Net: a cat", "mean"),
-            ("mean", "one step"),
-        ],
-        kinds=dict.fromkeys(["U-Net: a cat", "U-Net: a house"], "frozen"),
-        title="Both guesses are heard, so the picture is both",
-    )
-
-
 def dreamfusion() -> Figure:
     """A scene that learns from a frozen picture model: score distillation."""
     return draw_diagram(
@@ -161,56 +139,6 @@ def dreamfusion() -> Figure:
         },
         notes={"scene": "a NeRF", "words": "and the side\nthat is seen"},
         title="A picture model teaches a solid thing",
-    )
-
-
-def lightning() -> Figure:
-    """A student of few steps, a teacher of many, and a judge."""
-    return draw_diagram(
-        [
-            [None, "teacher", "after many steps", None],
-            ["noise", None, None, "judge"],
-            [None, "student", "after one", None],
-        ],
-        [
-            ("noise", "teacher"),
-            ("noise", "student"),
-            ("teacher", "after many steps"),
-            ("student", "after one"),
-            ("after many steps", "judge"),
-            ("after one", "judge"),
-        ],
-        kinds={"teacher": "frozen", "student": "network", "judge": "loss"},
-        title="One step that a judge takes for many",
-    )
-
-
-def cascade() -> Figure:
-    """Stages C, B and A of Stable Cascade."""
-    return draw_diagram(
-        [
-            ["words", None, None, None],
-            ["stage C", "stage B", "stage A", "picture"],
-        ],
-        [
-            ("words", "stage C"),
-            ("stage C", "stage B", "(16, 24, 24)"),
-            ("stage B", "stage A", "(4, 256, 256)"),
-            ("stage A", "picture"),
-        ],
-        kinds={
-            "words": "words",
-            "stage C": "network",
-            "stage B": "network",
-            "stage A": "frozen",
-        },
-        notes={
-            "stage C": "diffusion\nin a tiny space",
-            "stage B": "diffusion:\ndetail",
-            "stage A": "decoder",
-            "picture": "(3, 1024, 1024)",
-        },
-        title="The hard part happens in a very small picture",
     )
 
 

@@ -28,6 +28,7 @@ VERBS = {
     "train": {"training", "recipes"},
     "segmenter": {"oracle", "recipes"},  # the shipped one, and how it was trained
     "pointer": {"oracle", "recipes"},
+    "closeup_reader": {"oracle", "recipes"},
     "keypoints": {"toybox", "oracle"},  # the true ones, and those that are seen
 }
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -7,13 +7,21 @@ import pytest
 import torch
 
 from course_utils import models
-from course_utils.recipes import artifacts, latent_eye, recipe, text_gan, toy_gan
-from course_utils.tiny import gans, judges, text_gans
+from course_utils.methods import ddgan
+from course_utils.recipes import (
+    artifacts,
+    latent_eye,
+    recipe,
+    text_gan,
+    toy_ddgan,
+    toy_gan,
+)
+from course_utils.tiny import ddgans, gans, judges, text_gans
 
 
-def no_blanks(folder):
+def no_blanks(folder, batch=32):
     card = (folder / "README.md").read_text()
-    return "2 steps of 32" in card and not re.search(r"\{\w+\}|COST", card)
+    return f"2 steps of {batch}" in card and not re.search(r"\{\w+\}|COST", card)
 
 
 def test_the_eye_is_taught_and_its_card_has_a_floor(tmp_path):
@@ -33,6 +41,28 @@ def test_the_gan_is_trained_and_scored_beside_true_scenes(tmp_path):
     assert no_blanks(tmp_path / "gan")
     last = (tmp_path / "gan" / "progress.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["step"] == 2 and "coverage" in json.loads(last)
+
+
+def test_the_denoising_gan_is_trained_and_kept_in_bytes(tmp_path):
+    make = toy_ddgan.toy_ddgan
+    recipe.produce(make, tmp_path / "gan", tmp_path / "w", steps=2)
+    net = models.network(tmp_path / "gan", ddgan.DenoisingGenerator)
+    latents = ddgans.draw_denoising(net, 2, torch.Generator())
+    assert latents.shape == (2, 4, 16, 16) and latents.isfinite().all()
+    assert sum(f.stat().st_size for f in (tmp_path / "gan").iterdir()) < 2.6e6
+    assert no_blanks(tmp_path / "gan", toy_ddgan.BATCH)
+
+
+@pytest.mark.parametrize("name", toy_ddgan.GAMES)
+def test_every_denoising_game_can_be_played_and_has_words_for_its_card(name):
+    game = toy_ddgan.denoising_game(name)
+    assert bool(game.projected) == (name != "paper")
+    assert "R1 with" in toy_ddgan.JUDGED[name]
+
+
+def test_a_denoising_game_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="must be one of late, eye, paper"):
+        toy_ddgan.denoising_game("ear")
 
 
 def test_all_variants_are_kept_in_bytes(tmp_path):

@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from course_utils import models, recipes, toybox
+from course_utils import diffusion, models, recipes, schedules, toybox
+from course_utils.models.pipelines import decode, draw, guided
 from course_utils.recipes import recipe, sampler_sheets, vae
 from course_utils.tiny import gans, rivals
 
@@ -119,3 +120,29 @@ def test_half_precision_draws_the_same_pictures(monkeypatch):
             rivals.sample_plain(pipe, "DPM++-10", 0, 4, rivals.timesteps_of("DPM++-10"))
         )
     assert (drawn[0] - drawn[1]).abs().mean() < 0.02  # of a range of 2
+
+
+def test_only_the_shipped_numbers_of_steps_are_there():
+    assert rivals.DISTILLED == (4, 2, 1)
+    with pytest.raises(ValueError, match=r"steps=3 must be one of \(4, 2, 1\)"):
+        rivals.distilled(3)
+
+
+@pytest.mark.parametrize("steps", [4, 1])
+def test_distilled_networks_are_walked_as_ddim_walks(steps, monkeypatch):
+    known = models.path
+    monkeypatch.setattr(  # tiny's own network in the place of one distilled from it
+        models,
+        "path",
+        lambda name: known("tiny") / "unet" if "/" in name else known(name),
+    )
+    pipe = rivals.distilled(steps)
+    asked = [scene.caption for scene in gans.big_toys(2, 0)]
+    drawn = draw(pipe, asked, steps, guidance=0.0, seed=5)
+    noise = [torch.Generator().manual_seed(5 + k) for k in range(2)]
+    x_T = torch.stack([torch.randn(4, 16, 16, generator=rng) for rng in noise])
+    options = dict(predicts="x0" if steps == 1 else "v", step=diffusion.ddim_step)
+    visits = [*diffusion.timesteps(1000, steps, "trailing"), -1]
+    plan = schedules.linear()
+    x0 = diffusion.sample(guided(pipe, asked), x_T, plan, timesteps=visits, **options)
+    torch.testing.assert_close(drawn, decode(pipe.vae, x0), rtol=0, atol=1e-3)

@@ -22,7 +22,8 @@ def course(notebook, monkeypatch, tmp_path):
     notebook("05_x", "x = 1")
     for name in ("pyproject.toml", "README.md", "LICENSE", "constraints.txt"):
         (tmp_path / name).write_text(name)
-    (tmp_path / "course_utils").mkdir()
+    for name in ("course_utils", "course_weights"):
+        (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
     asked = []
 

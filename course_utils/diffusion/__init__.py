@@ -6,9 +6,18 @@ sampling    the one loop that walks all the way, by any step
 solvers     DPM-Solver++, and DDIM backwards
 mixtures    clouds in the plane whose score is known exactly
 sde         continuous time: VP, VE and sub-VP, their scores, predictor and corrector
+ratios      noise by a ratio from 0 to 1, as Stable Cascade has it
 likelihood  the probability flow, and exact likelihood by it
+flow_matching  straight lines between noise and data, and Euler's steps back
 """
 
+from course_utils.diffusion.flow_matching import as_flow as as_flow
+from course_utils.diffusion.flow_matching import euler_path as euler_path
+from course_utils.diffusion.flow_matching import flow_grid as flow_grid
+from course_utils.diffusion.flow_matching import flow_path as flow_path
+from course_utils.diffusion.flow_matching import flow_times as flow_times
+from course_utils.diffusion.flow_matching import flow_velocity as flow_velocity
+from course_utils.diffusion.flow_matching import straightness as straightness
 from course_utils.diffusion.forward import Model as Model
 from course_utils.diffusion.forward import add_noise as add_noise
 from course_utils.diffusion.forward import predict_noise as predict_noise

@@ -10,6 +10,7 @@ puts real pictures (the best that can be hoped for) and static (the worst) besid
     pairs              psnr, ssim, iou
     with words         clip_score, clip_directional, clip_retrieval
     cost               seconds_per_image, calls, kept_bytes
+                       scales: peak_bytes, operations, weight_bytes of what a call does
     who looks          judge
 
 Their homes: distances, reports, classifier, attributes, pairs, clip, cost; bench

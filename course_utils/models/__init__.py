@@ -6,6 +6,10 @@ asking       what may be asked of a class of diffusers; hub: real checkpoints
 plain        `network` makes a plain nn.Module
 quiet        loading without bars
 checkpoints  the REGISTRY of real checkpoints: size, licence, needs
+cascade      Stable Cascade, mended: it loads, and draws in three stages
+configs      their networks' published configs; architectures builds and counts these
+native       one call of each, in the size that it draws in
+doubles      small doubles of them, to rehearse with
 pipelines    pictures in and out of a pipeline: encode, decode, guided, draw
 """
 

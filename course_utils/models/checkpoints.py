@@ -86,6 +86,14 @@ REGISTRY = {
         base="sdxl",
         lora="sdxl_lightning_4step_lora.safetensors",
     ),
+    "lcm": Checkpoint(
+        repo="SimianLuo/LCM_Dreamshaper_v7",
+        licence="mit",
+        gigabytes=5.5,
+        vram=4,
+        tasks={"text-to-image": "LatentConsistencyModelPipeline"},
+        note="draw with num_inference_steps=4, guidance_scale=8",
+    ),
     "deepfloyd-if": Checkpoint(
         repo="DeepFloyd/IF-I-XL-v1.0",
         licence="deepfloyd-if-license (read it before you use it)",

@@ -13,6 +13,7 @@ from course_utils.models.asking import (
     class_of,
     finished,
 )
+from course_utils.models.cascade import KIND, mend_stable_cascade
 from course_utils.models.checkpoints import REGISTRY, card
 from course_utils.models.quiet import no_loading_bars
 
@@ -27,6 +28,8 @@ def load_real(task: str, name: str, options: dict[str, Any]) -> Any:
     options = checked_options(options, checkpoint.tasks[task])
     if checkpoint.base:
         return _with_lora(task, name, options)
+    if checkpoint.tasks[task] == KIND:
+        mend_stable_cascade()
     kind = class_of(checkpoint.tasks[task])
     options = {"variant": checkpoint.variant} | options
 

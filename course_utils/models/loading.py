@@ -4,6 +4,7 @@ Weights are read from safetensors only, which hold numbers and never code, and n
 that comes with a model is ever run. Nothing is downloaded unasked.
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -18,9 +19,15 @@ from course_utils.models.asking import (
     finished,
     tasks_of,
 )
+from course_utils.models.cascade import (
+    KIND,
+    fit_to_64,
+    is_miniature,
+    mend_stable_cascade,
+)
 from course_utils.models.checkpoints import REGISTRY
 from course_utils.models.hub import load_real
-from course_utils.models.quiet import no_loading_bars
+from course_utils.models.quiet import no_loading_bars, quiet
 from course_utils.models.shipped import path
 
 
@@ -46,10 +53,16 @@ def load(task: str, name: str | os.PathLike, **options: Any) -> Any:
     if task == "control" and not (folder / "controlnet").is_dir():
         check_control(options)
     options = checked_options(options, kind)
-    with no_loading_bars():
+    hush = contextlib.nullcontext()
+    if kind == KIND:
+        mend_stable_cascade()
+        hush = quiet()  # it says that it is deprecated
+    with no_loading_bars(), hush:
         found = class_of(TASKS[task]).from_pretrained(
             folder, use_safetensors=True, local_files_only=True, **options
         )
+    if kind == KIND and is_miniature(folder):
+        found = fit_to_64(found)
     return finished(found, options)
 
 

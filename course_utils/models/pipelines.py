@@ -72,7 +72,7 @@ def guided(
     scale: float = 1.0,
     nothing: Mapping[int, Tensor] | None = None,
 ) -> Model:
-    """A Stable Diffusion pipeline's network as a model(x_t, t), with guidance.
+    """A pipeline's network as a model(x_t, t), with guidance: of latents or of pixels.
 
     Row i of x_t belongs to prompts[i]. With scale 1 the network is asked once a call,
     else twice, in one batch, and as in the pipeline the rows without a prompt come
@@ -81,20 +81,25 @@ def guided(
     """
     check_texts(prompts, "prompts")
     prompts = list(prompts)  # diffusers knows no tuples
-    words = pipe.encode_prompt(prompts, pipe.device, 1, False)[0]  # (B, tokens, D)
-    empty = pipe.encode_prompt([""] * len(prompts), pipe.device, 1, False)[0]
+    words, empty = words_of(pipe, prompts), words_of(pipe, [""] * len(prompts))
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
         x = x_t.to(pipe.unet.dtype)
         if scale == 1:
-            return pipe.unet(x, t, words).sample.to(x_t)
+            return pipe.unet(x, t, words).sample[:, : x.shape[1]].to(x_t)
         unsaid = empty if nothing is None else nothing[int(t[0])].to(words)
         both = torch.cat([unsaid, words])
         answers = pipe.unet(torch.cat([x, x]), torch.cat([t, t]), both).sample
-        without, told = answers.to(x_t).chunk(2)
+        without, told = answers[:, : x.shape[1]].to(x_t).chunk(2)
         return diffusion.guidance(told, without, scale)
 
     return model
+
+
+def words_of(pipe, prompts: Sequence[str]) -> Tensor:
+    """What a pipeline's network hears of the prompts: (B, tokens, D)."""
+    told = dict(num_images_per_prompt=1, do_classifier_free_guidance=False)
+    return pipe.encode_prompt(list(prompts), device=pipe.device, **told)[0]
 
 
 def plan_of(pipe) -> tuple[Schedule, str]:

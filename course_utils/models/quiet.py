@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from logging import ERROR, getLogger
 
 
 @contextlib.contextmanager
@@ -28,13 +29,17 @@ def quiet() -> Iterator[None]:
     """Hide what diffusers' log says inside this block, errors excepted.
 
     Such as that TextToVideoSDPipeline is deprecated, at each construction: no warning,
-    so that Python's filters do not catch it.
+    so that Python's filters do not catch it. A cascade also looks in its card for other
+    pipelines, and the hub's log complains that it names none.
     """
     from diffusers.utils import logging
 
-    level = logging.get_verbosity()
+    level, cards = logging.get_verbosity(), getLogger("huggingface_hub.repocard")
     logging.set_verbosity_error()
+    before = cards.level
+    cards.setLevel(ERROR)
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        cards.setLevel(before)

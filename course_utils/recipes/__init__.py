@@ -15,11 +15,13 @@ from course_utils.recipes import (
     classifiers,
     clip,
     clip_reader,
+    closeup_readers,
     dancer_pointer,
     editing,
     fashion,
     garments_ddpm,
     garments_gan,
+    illusion_sheets,
     instruct_lm,
     instruct_pairs,
     instruct_twins,
@@ -33,17 +35,28 @@ from course_utils.recipes import (
     segmenter,
     text_gan,
     tiny_animate,
+    tiny_cascade,
+    tiny_closeup,
     tiny_controlnets,
+    tiny_flow,
     tiny_instruct,
+    tiny_ip_adapter,
+    tiny_lcm,
+    tiny_lightning,
     tiny_lm,
     tiny_motion,
     tiny_pixel,
     tiny_pixeldance,
+    tiny_reflow,
     tiny_sd,
+    tiny_taesd,
     tiny_video,
+    tiny_views,
+    toy_ddgan,
     toy_gan,
     translators,
     upscalers,
+    view_reader,
 )
 from course_utils.recipes.components import COMPONENTS
 from course_utils.recipes.recipe import Made, Recipe, name_of, produce
@@ -52,6 +65,7 @@ ON_COMPONENTS = (
     tiny_sd.tiny_sd,
     latent_eye.latent_eye,
     toy_gan.toy_gan,
+    toy_ddgan.toy_ddgan,
     text_gan.text_gan,
     rivals.tiny_vae,
     ablations.small,
@@ -62,6 +76,7 @@ ON_NONE = (
     fashion.fashion,
     garments_ddpm.garments_ddpm,
     garments_gan.garments_gan,
+    illusion_sheets.illusion_sheets,
     instruct_lm.instruct_lm,
     instruct_pairs.instruct_pairs,
     instruct_twins.instruct_twins,
@@ -71,23 +86,35 @@ ON_NONE = (
     segmenter.segmenter,
     clip.clip,
     clip_reader.clip_reader,
+    closeup_readers.closeup_eye,
+    closeup_readers.closeup_reader,
     dancer_pointer.dancer_pointer,
     editing.editing,
     pixeldance_twins.pixeldance_twins,
     tiny_animate.tiny_animate,
+    tiny_cascade.tiny_cascade,
+    tiny_closeup.tiny_closeup,
     tiny_controlnets.tiny_controlnet_edges,
     tiny_controlnets.tiny_controlnet_pose,
     tiny_controlnets.tiny_controlnet_scribble,
     tiny_controlnets.tiny_controlnet_segmentation,
+    tiny_flow.tiny_flow,
     tiny_instruct.tiny_instruct,
+    tiny_lcm.tiny_lcm,
+    tiny_lightning.tiny_lightning,
+    tiny_ip_adapter.tiny_ip_adapter,
     tiny_lm.tiny_lm,
     tiny_motion.tiny_motion,
     tiny_pixel.tiny_pixel,
     tiny_pixeldance.tiny_pixeldance,
+    tiny_taesd.tiny_taesd,
+    tiny_reflow.tiny_reflow,
     tiny_video.tiny_video,
+    tiny_views.tiny_views,
     sampler_sheets.trilemma,
     translators.translators,
     upscalers.upscalers,
+    view_reader.view_reader,
 )
 RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
     name_of(recipe): recipe for recipe in (*ON_NONE, *ON_COMPONENTS)
@@ -95,7 +122,7 @@ RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
 NAMES = tuple(sorted(RECIPES))
 STAY = (*COMPONENTS, "instruct-pairs")  # in `work`: only what they led to is shipped
 OF_CLIPS = ("tiny-video", "tiny-pixeldance", "pixeldance-twins")
-CAN_BE_SMALL = (*COMPONENTS, "tiny-sd", *OF_CLIPS)
+CAN_BE_SMALL = (*COMPONENTS, "tiny-sd", "tiny-views", *OF_CLIPS)
 
 
 def train(

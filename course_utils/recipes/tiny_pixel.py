@@ -64,7 +64,7 @@ def tiny_pixel(
     tiny, steps = tiny or models.path("tiny"), steps or 3000
     aligned_with = load_alignment_encoder(tiny / "eye")
     channels = aligned_with.ground.in_features
-    encoder, tokenizer = _text_of(tiny)
+    encoder, tokenizer = text_of(tiny)
     voice = pixel_pipeline(build_pixel_unet(), encoder, tokenizer)
 
     def listen(said: list[str]) -> Tensor:
@@ -105,7 +105,7 @@ def tiny_pixel(
     )
 
 
-def _text_of(tiny: Path) -> tuple:
+def text_of(tiny: Path) -> tuple:
     """The text encoder and the tokenizer of a Stable Diffusion, for 77 tokens."""
     from transformers import CLIPTextModel, CLIPTokenizer
 

@@ -110,10 +110,10 @@ def quick_loss(game: nn.Module, *batch: Tensor) -> Tensor:
         return game(*batch)
 
 
-def adam(model: nn.Module) -> torch.optim.Optimizer:
+def adam(model: nn.Module, lr: float = RATE) -> torch.optim.Optimizer:
     """Adam without momentum, for the players of a game."""
     learn = [p for p in model.parameters() if p.requires_grad]
-    return torch.optim.Adam(learn, RATE, (0.0, 0.99), fused=True)
+    return torch.optim.Adam(learn, lr, (0.0, 0.99), fused=True)
 
 
 @torch.no_grad()

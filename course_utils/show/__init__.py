@@ -20,6 +20,7 @@ from .output import figure, shown
 from .plots import draw_bars, draw_heat, draw_points
 from .style import axes
 from .tables import compare, table
+from .transparencies import draw_transparencies
 from .widgets import gif, progress, widget
 
 grid = shown(draw_grid)
@@ -34,11 +35,13 @@ controlnet = shown(draw_controlnet)
 unet = shown(draw_unet)
 chain = shown(draw_chain)
 latent_diffusion = shown(draw_latent_diffusion)
+transparencies = shown(draw_transparencies)
 
 __all__ = [
     "axes", "bars", "button", "canvas", "chain", "compare", "controlnet",
     "curve", "diagram", "draw_bars", "draw_chain", "draw_controlnet", "draw_curve",
     "draw_diagram", "draw_gan", "draw_grid", "draw_heat", "draw_latent_diffusion",
-    "draw_points", "draw_strip", "draw_unet", "figure", "gan", "gif", "grid", "heat",
-    "latent_diffusion", "points", "progress", "strip", "table", "unet", "widget",
+    "draw_points", "draw_strip", "draw_transparencies", "draw_unet", "figure", "gan",
+    "gif", "grid", "heat", "latent_diffusion", "points", "progress", "strip", "table",
+    "transparencies", "unet", "widget",
 ]  # fmt: skip

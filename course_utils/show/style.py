@@ -23,6 +23,7 @@ METHODS = {
     "DPM++": PALETTE[2], "DPM-Solver++": PALETTE[2], "GAN": PALETTE[3],
     "flow": PALETTE[4], "VAE": PALETTE[5], "autoregressive": "#b8443a",
     "energy": "#84902b", "LCM": "#c9609a", "Lightning": "#2b8cb0",
+    "DDGAN": "#a03bb5",
     "real": "#3f4b58", "true": "#3f4b58", "truth": "#3f4b58", "data": "#3f4b58",
     "floor": "#828e9a", "ceiling": "#66727f",
 }  # fmt: skip

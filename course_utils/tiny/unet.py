@@ -45,15 +45,18 @@ def build_unet() -> nn.Module:
     return unet
 
 
-def build_pixel_unet() -> nn.Module:
-    """A UNet2DConditionModel for (3, 32, 32), with fresh weights; words at 8x8, 4x4."""
+def build_pixel_unet(side: int = SIDE) -> nn.Module:
+    """A UNet2DConditionModel for (3, side, side), with fresh weights.
+
+    It listens to words where a side is a quarter and an eighth as long.
+    """
     from diffusers import UNet2DConditionModel
     from diffusers.models.attention_processor import AttnProcessor
 
     plain, listens = ["DownBlock2D"] * 2, ["CrossAttnDownBlock2D"] * 2
     up = [name.replace("Down", "Up") for name in (*listens, *plain)]
     unet = UNet2DConditionModel(
-        sample_size=SIDE,
+        sample_size=side,
         in_channels=3,
         out_channels=6,
         block_out_channels=(32, 64, 96, 128),
@@ -149,8 +152,22 @@ def trunk_loss(
     words as the model wants them; maps (B, channels, 8, 8), of the alignment encoder.
     """
     x_t = diffusion.add_noise(x0, noise, t, SCHEDULE)
-    with torch.autocast(x0.device.type, torch.bfloat16, half_is_faster(x0.device)):
-        v, features = model(x_t, t, words)
-    denoising = F.mse_loss(v.float(), diffusion.velocity(x0, noise, t, SCHEDULE))
+    v = diffusion.velocity(x0, noise, t, SCHEDULE)
+    return trunk_error(model, x_t, v, t, words, maps, align)
+
+
+def trunk_error(
+    model: nn.Module,
+    x_t: Tensor,
+    v: Tensor,
+    t: Tensor,
+    words: Tensor,
+    maps: Tensor,
+    align: float = 0.5,
+) -> Tensor:
+    """`trunk_loss` once x_t and the true v are known: what a CUDA graph captures."""
+    with torch.autocast(x_t.device.type, torch.bfloat16, half_is_faster(x_t.device)):
+        predicted, features = model(x_t, t, words)
+    denoising = F.mse_loss(predicted.float(), v)
     alignment = F.cosine_similarity(features.float(), maps.float(), dim=1).mean()
     return MEAN_WEIGHT * denoising + align * (1 - alignment)

@@ -11,7 +11,9 @@ be), words and parsing (captions), scene (what there is), sampling (random scene
 edits and random_edits (instructions), compare (is it what was asked for?), sdf, shapes,
 grounds and draw (pictures), annotations and skeleton (masks, edges, points and all else
 that is known of them), conditions (what a ControlNet is shown), marks and subjects
-(toys that no scene shows), motion and dance (clips), export (folders of pictures).
+(toys that no scene shows), closeups (one toy that fills the picture), motion and dance
+(clips), export (folders of pictures); solid, solid_toys, solid_shapes and solid_render
+(toys in the round, from every side).
 """
 
 from course_utils.toybox.annotations import (
@@ -29,6 +31,12 @@ from course_utils.toybox.attributes import (
     PLACES,
     SHAPES,
     relation_of,
+)
+from course_utils.toybox.closeups import (
+    CloseUps,
+    closeup_captions,
+    render_closeups,
+    sample_closeups,
 )
 from course_utils.toybox.compare import graded, said_of
 from course_utils.toybox.conditions import (
@@ -71,6 +79,22 @@ from course_utils.toybox.random_edits import random_edit
 from course_utils.toybox.sampling import imagine, sample
 from course_utils.toybox.scene import Scene, Thing, check_scenes, describe
 from course_utils.toybox.skeleton import keypoints, poses
+from course_utils.toybox.solid import (
+    VIEWS,
+    Camera,
+    Solid,
+    sample_solid,
+    sample_view,
+    view_caption,
+    view_word,
+)
+from course_utils.toybox.solid_render import (
+    lambertian,
+    render_solids,
+    see_solids,
+    solid_holds,
+)
+from course_utils.toybox.solid_toys import SOLIDS
 from course_utils.toybox.subjects import (
     Subject,
     photo_scenes,
@@ -81,6 +105,22 @@ from course_utils.toybox.subjects import (
 from course_utils.toybox.words import leave_out, say
 
 __all__ = [
+    "view_word",
+    "view_caption",
+    "solid_holds",
+    "see_solids",
+    "sample_view",
+    "sample_solid",
+    "render_solids",
+    "lambertian",
+    "Camera",
+    "VIEWS",
+    "Solid",
+    "SOLIDS",
+    "CloseUps",
+    "closeup_captions",
+    "render_closeups",
+    "sample_closeups",
     "sample_dancer",
     "random_dance",
     "perform",
