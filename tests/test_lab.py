@@ -53,6 +53,11 @@ show.compare({"mean": (ramp.mean(), 0.25), "spread": (ramp.std(), 1)},
 show.curve([0, 1, 2], {"one": [0, 1, 4], "two": [0, 2, 3]}, floor=0.5, title="Two")
 show.gif([ramp.roll(i, -1) for i in range(8)], title="A ramp that turns")
 """,
+    "viewer": """
+from course_utils.methods import meshes, nerf
+mesh = meshes.extract_mesh(nerf.VoxelField(16))
+show.viewer(meshes.mesh_page(mesh), show.draw_grid(ramp, title="A mesh that turns"))
+""",
     "exercise": "pass",
 }
 PLACE = {name: place for place, name in enumerate(CELLS)}
@@ -69,7 +74,7 @@ def page(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     with lab.server(home, path) as server, lab.window(server) as page:
         page.open(path.name)
-        page.run_all(60)
+        page.run_all(90)
         yield page
 
 
@@ -120,6 +125,14 @@ def test_a_button_draws_with_what_its_menu_says(page):
     press = outputs(page, "button").locator("button")
     assert moves(page, "button", lambda: press.click())
     outputs(page, "button").get_by_role("button", name="draw it").wait_for()
+
+
+def test_a_viewer_draws_in_its_frame(page):
+    frame = outputs(page, "viewer").locator("iframe").element_handle().content_frame()
+    frame.wait_for_function("() => camera && scene.children.length > 2")
+    drawn = "() => { render(); return renderer.info.render.triangles }"
+    assert frame.evaluate(drawn) > 100
+    assert not page.strangers()
 
 
 def test_a_square_of_the_canvas_takes_the_colour_of_the_brush(page):

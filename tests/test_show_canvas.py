@@ -83,3 +83,26 @@ def test_a_button_draws_with_what_its_menus_say(monkeypatch):
     assert asked == ["cat"]  # only a press draws
     pressed(press)
     assert asked == ["cat", "house"]
+
+
+def test_a_viewer_is_a_frame_live_and_a_picture_on_paper(monkeypatch):
+    shown = {}
+    room = sys.modules["course_utils.show.canvas"]
+    monkeypatch.setattr(room, "put", lambda **bundle: shown.update(bundle))
+    first = show.draw_curve([0, 1], [0, 1], title="A toy that turns")
+    show.viewer('<p title="a">&amp;</p>', first, height=200)
+    assert shown["obj"]["text/plain"] == "A toy that turns"
+    assert any(mime.startswith("image/") for mime in shown["obj"])
+    assert "srcdoc" not in str(shown["obj"])  # the page itself is not saved
+
+
+def test_a_viewers_page_is_quoted(monkeypatch):
+    shown = {}
+    room = sys.modules["course_utils.show.canvas"]
+    monkeypatch.setattr(room, "_put", lambda parts, *rest: shown.update(all=parts))
+    first = show.draw_curve([0, 1], [0, 1], title="A toy that turns")
+    show.viewer('<p title="a">&amp;</p>', first, height=200)
+    [frame] = shown["all"]
+    assert 'srcdoc="&lt;p title=&quot;a&quot;&gt;&amp;amp;&lt;/p&gt;"' in frame.value
+    with pytest.raises(ValueError, match="page='toy.html' must be HTML itself"):
+        show.viewer("toy.html", first)

@@ -78,12 +78,12 @@ def test_a_lesson_keeps_all_it_has_and_gets_what_a_reader_needs(path, source):
 
 
 def output_moves(cell):
-    return bool(re.search(r"\bshow\.(widget|button|canvas)\(", cell.source))
+    return bool(re.search(r"\bshow\.(widget|button|canvas|viewer)\(", cell.source))
 
 
 def test_what_moves_in_a_lesson_is_known_by_its_names():
     makers = {name for name in dir(show) if callable(getattr(show, name))}
-    assert {"widget", "button", "canvas"} <= makers
+    assert {"widget", "button", "canvas", "viewer"} <= makers
 
 
 def test_a_lesson_that_arrives_joins_by_itself(notebook, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ FOLDED = {  # what a cell has in it: what its fold says
     "try:\n    import course_utils\n": "Install the course, if it is missing",
     "session.start(": "Imports",
 }
-MOVES = re.compile(r"^(?:\w+ = )?show\.(?:widget|button|canvas)\(", re.MULTILINE)
+MOVES = re.compile(r"^(?:\w+ = )?show\.(?:widget|button|canvas|viewer)\(", re.MULTILINE)
 STILL = """:::{note}
 Here this picture stands still. In JupyterLab and on Colab it has controls: download the
 notebook at the top of this page, and see [how to start](/start.md).

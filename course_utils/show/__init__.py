@@ -5,7 +5,7 @@ floats (B, C, H, W) in [-1, 1]. `show.NAME(...)` displays and returns None; its 
 `show.draw_NAME(...)` returns the matplotlib Figure, for `show.widget`.
 """
 
-from .canvas import button, canvas
+from .canvas import button, canvas, viewer
 from .curves import draw_curve
 from .diagrams import draw_diagram
 from .grids import draw_grid, draw_strip
@@ -43,5 +43,5 @@ __all__ = [
     "draw_diagram", "draw_gan", "draw_grid", "draw_heat", "draw_latent_diffusion",
     "draw_points", "draw_strip", "draw_transparencies", "draw_unet", "figure", "gan",
     "gif", "grid", "heat", "latent_diffusion", "points", "progress", "strip", "table",
-    "transparencies", "unet", "widget",
+    "transparencies", "unet", "viewer", "widget",
 ]  # fmt: skip

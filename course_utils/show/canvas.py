@@ -1,4 +1,4 @@
-"""What one can press: a button that draws, and a little canvas of squares."""
+"""What one can press or turn: a button that draws, a canvas of squares, a page."""
 
 import html
 from collections.abc import Callable, Mapping, Sequence
@@ -113,6 +113,25 @@ def canvas(rows: Sequence[str], colours: Mapping[str, tuple], alt: str) -> Canva
     mime, data = compressed(draw_grid(paper[None], title=alt))
     _put(made.controls(), mime, data, alt_text(alt))
     return made
+
+
+def viewer(page: str, first: Figure, height: int = 380) -> None:
+    """Display a web page in a frame of its own, where its scripts run.
+
+    page    such as meshes.mesh_page gives, to turn a mesh by the mouse; it must bring
+            all with it, and is sent to the browser, not saved: a lesson stays small
+    first   what is stored as a plain image, for pages without a kernel
+    height  of the frame in pixels
+    """
+    import ipywidgets
+
+    if "<" not in page:
+        raise ValueError(f"page={page[:40]!r} must be HTML itself, not where it is")
+    style = f"width:100%;height:{height}px;border:0;border-radius:9px"
+    frame = f'<iframe srcdoc="{html.escape(page)}" style="{style}"></iframe>'
+    room = ipywidgets.Layout(width="100%", height=f"{height + 8}px")
+    mime, data = compressed(first)
+    _put([ipywidgets.HTML(frame, layout=room)], mime, data, alt_text(None, first))
 
 
 def _put(controls: list, mime: str, data: bytes, alt: str) -> None:

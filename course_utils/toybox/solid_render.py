@@ -33,8 +33,7 @@ def camera_rays(
 
     The toy's coordinates: x to its front, y to its left, z up.
     """
-    angles = [(math.radians(v.azimuth), math.radians(v.elevation)) for v in views]
-    axes = torch.tensor([_axes(a, e) for a, e in angles], device=device)  # (B, 3, 3)
+    axes = camera_axes(views, device)
     far = torch.tensor([[float(v.distance)] for v in views], device=device)
     edge = math.tan(math.radians(FIELD / 2))
     x = ((torch.arange(size, device=device) + 0.5) / size * 2 - 1) * edge
@@ -42,6 +41,12 @@ def camera_rays(
     grid = torch.stack([right, -down, -torch.ones_like(right)], dim=-1)
     ways = torch.einsum("hwk,bkc->bhwc", F.normalize(grid, dim=-1), axes)
     return axes[:, 2] * far, ways
+
+
+def camera_axes(views: Sequence[Camera], device: str = "cpu") -> Tensor:
+    """Each camera's right, up and back as unit vectors: (B, 3, 3), one a row."""
+    angles = [(math.radians(v.azimuth), math.radians(v.elevation)) for v in views]
+    return torch.tensor([_axes(a, e) for a, e in angles], device=device)
 
 
 def _axes(azimuth: float, elevation: float) -> list[list[float]]:
