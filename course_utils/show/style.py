@@ -21,7 +21,8 @@ PALETTE = ("#1c5d97", "#c96f0c", "#279c80", "#792654", "#887de0", "#693c30")
 METHODS = {
     "DDPM": PALETTE[0], "diffusion": PALETTE[0], "DDIM": PALETTE[1],
     "DPM++": PALETTE[2], "DPM-Solver++": PALETTE[2], "GAN": PALETTE[3],
-    "flow": PALETTE[4], "VAE": PALETTE[5], "autoregressive": "#b8443a",
+    "flow": PALETTE[4], "tiny as a flow": PALETTE[4], "reflow": "#5a3fb0",
+    "transformer": "#1f7a8c", "VAE": PALETTE[5], "autoregressive": "#b8443a",
     "energy": "#84902b", "LCM": "#c9609a", "Lightning": "#2b8cb0",
     "DDGAN": "#a03bb5",
     "real": "#3f4b58", "true": "#3f4b58", "truth": "#3f4b58", "data": "#3f4b58",
