@@ -17,6 +17,7 @@ from torch import Tensor
 from course_utils import measure, models, session, toybox
 from course_utils.images import check_whole, in_parts
 from course_utils.measure.editing import edit_pictures
+from course_utils.measure.pace import sampling_costs
 from course_utils.models.pipelines import draw, round_trip
 
 TASKS = {
@@ -162,4 +163,5 @@ def in_columns(columns: dict[str, dict[str, float]]) -> str:
 BENCHES: dict[str, Callable[..., list[dict]]] = {
     "tiny": text_to_image,
     "editing": edit_pictures,
+    "sampling": sampling_costs,
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from accelerate import PartialState
 
 from course_utils import models
+from course_utils.measure import bench
 from course_utils.recipes import (
     ablations,
     classifiers,
@@ -30,6 +31,8 @@ from course_utils.recipes import (
     personalization,
     pixeldance_twins,
     pointer,
+    race_bench,
+    race_scores,
     rivals,
     sampler_sheets,
     segmenter,
@@ -53,6 +56,7 @@ from course_utils.recipes import (
     tiny_video,
     tiny_views,
     toy_ddgan,
+    toy_dreams,
     toy_gan,
     translators,
     upscalers,
@@ -82,6 +86,7 @@ ON_NONE = (
     instruct_twins.instruct_twins,
     oracle.oracle,
     pointer.pointer,
+    race_scores.race_scores,
     personalization.personalization,
     segmenter.segmenter,
     clip.clip,
@@ -111,6 +116,7 @@ ON_NONE = (
     tiny_reflow.tiny_reflow,
     tiny_video.tiny_video,
     tiny_views.tiny_views,
+    toy_dreams.toy_dreams,
     sampler_sheets.trilemma,
     translators.translators,
     upscalers.upscalers,
@@ -120,6 +126,7 @@ RECIPES: dict[str, Callable[..., Recipe | Made]] = COMPONENTS | {
     name_of(recipe): recipe for recipe in (*ON_NONE, *ON_COMPONENTS)
 }
 NAMES = tuple(sorted(RECIPES))
+BENCHES = bench.BENCHES | {"training": race_bench.race_training}
 STAY = (*COMPONENTS, "instruct-pairs")  # in `work`: only what they led to is shipped
 OF_CLIPS = ("tiny-video", "tiny-pixeldance", "pixeldance-twins")
 CAN_BE_SMALL = (*COMPONENTS, "tiny-sd", "tiny-views", *OF_CLIPS)

@@ -92,9 +92,9 @@ def tiny_sd(
         weights = torch.ones_like(weights)
     return trunk_recipe(
         model=lambda: faster(Trunk(build_unet(), parts.text_encoder, channels), steps),
-        batch=_batches(parts, world, pictures, weights, seed),
-        groups=functools.partial(_groups, turn=without != "muon"),
-        draws=functools.partial(_draws, parts),
+        batch=trunk_batches(parts, world, pictures, weights, seed),
+        groups=functools.partial(trunk_groups, turn=without != "muon"),
+        draws=functools.partial(trunk_draws, parts),
         save=functools.partial(_save, parts, folders["alignment-encoder"], world),
         world=world,
         steps=steps,
@@ -116,9 +116,10 @@ def enough(small: bool, without: str = "") -> int:
     return steps * 2 // 3 if without else steps
 
 
-def _batches(
+def trunk_batches(
     parts: Components, world: World, pictures: int, weights: Tensor, seed: int
 ) -> training.Batch:
+    """`trunk_batch` of so many pictures of the world, encoded by the components."""
     encode = functools.partial(encoded, parts.vae, parts.alignment_encoder)
     listen = functools.partial(text.tokenise, parts.tokenizer)
     return trunk_batch(encode, listen, world, BATCH, pictures, weights, seed)
@@ -133,13 +134,13 @@ def _save(
     return dict(toys=len(world.toys), most=world.most)
 
 
-def _groups(trunk: nn.Module, turn: bool) -> list[dict]:
+def trunk_groups(trunk: nn.Module, turn: bool, rate: float = RATE) -> list[dict]:
     """Muon's groups: the text encoder has learnt already, and learns on more slowly."""
     fresh = nn.ModuleList([trunk.unet, trunk.head])
-    return muon.groups(fresh, RATE, turn) + muon.groups(trunk.text, 0.3 * RATE, turn)
+    return muon.groups(fresh, rate, turn) + muon.groups(trunk.text, 0.3 * rate, turn)
 
 
-def _draws(parts: Components, trunk: nn.Module, steps: int) -> Callable:
+def trunk_draws(parts: Components, trunk: nn.Module, steps: int) -> Callable:
     """A function of captions: pictures by the trunk as it is now."""
     net = parts.vae.to(next(trunk.parameters()).device)
     pipe = pipeline(trunk, net, parts.tokenizer)
