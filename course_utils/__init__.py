@@ -17,7 +17,7 @@ Arrows run downwards only: a room knows none above it.
     data        pictures and points as tensors in [-1, 1]
     images      pictures checked, in parts, as bytes, in sheets
     schedules   how much noise at each step
-    session     device, seed, threads, run size, recorded scores
+    session     device, seed, threads, run size, recorded scores and claims
     show        pictures, tables, widgets: for lessons and the report only
     weights     what the course ships
 """

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from jupyter_client import KernelManager
 
-from course_utils.commands import cli
+from course_utils.commands import cli, leaving
 
 
 @pytest.fixture
@@ -39,9 +39,11 @@ def test_the_exit_code_says_whether_all_lessons_ran(course, tmp_path):
         ("lab 99", "lesson 99 is not here"),
         ("lab 05,06", "lab opens one lesson"),
         ("train nothing", "nothing"),
-        ("bench nothing", "bench is one of tiny, editing, not 'nothing'"),
+        ("bench nothing", "bench is one of tiny, editing, sampling, training, not"),
         ("bench tiny --n 1", "n=1 must be at least 2"),
         ("bench tiny --seeds 2", "bench tiny has no option --seeds"),
+        ("bench training --rows fast", "rows='fast' is none of: plain, "),
+        ("bench tiny --minutes 2", "bench tiny has no option --minutes"),
         ("bench editing --n 0", "n=0 must be a whole number of at least 1"),
         ("bench editing --seeds 0", "seeds=0 must be a whole number"),
     ],
@@ -67,7 +69,7 @@ def test_lab_encrypts_what_kernels_say_where_their_manager_can(course, monkeypat
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are of Unix")
 def test_a_kill_stops_every_verb_as_ctrl_c_does(capsys):
     with pytest.raises(SystemExit) as left:
-        cli._leave(lambda: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(5))
+        leaving.leave(lambda: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(5))
     assert left.value.code == 130 and capsys.readouterr().err == "stopped\n"
 
 
@@ -84,7 +86,7 @@ def test_the_script_and_its_verbs_are_installed():
     [script] = [s for s in entry_points(group="console_scripts") if s.name == "course"]
     assert script.load() is cli.main
     verbs = {"run", "notebooks", "lab", "doctor", "train", "bench", "address"}
-    verbs |= {"slides", "site", "progress", "bundle"}
+    verbs |= {"slides", "site", "progress", "bundle", "soak", "claims"}
     assert set(cli.main.commands) == verbs
 
 

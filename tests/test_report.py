@@ -62,6 +62,10 @@ def test_a_failing_lesson_does_not_stop_the_others(course, capsys):
     index = (course / "index.html").read_text()
     assert "ZeroDivisionError" in index and 'href="05_fine.html"' in index
     assert 'id="stopped"' in (course / "06_bad.html").read_text()
+    kept = json.loads((course / "lessons.json").read_text())
+    first, second = kept["06_bad"], kept["05_fine"]
+    assert 0 <= first["began"] < second["began"] < 120
+    assert first["nth"] == second["nth"] == 1
 
 
 @pytest.fixture
@@ -217,6 +221,34 @@ def test_many_lessons_have_a_list_that_leads_to_them():
     page = index.index({f"{i:02d}_x": row() for i in range(28)})
     assert page.count('<a href="#') == page.count("<section id=") == 28
     assert 'class="contents"' not in index.index({"05_x": row()})
+
+
+def test_lessons_that_ran_side_by_side_lie_on_as_few_lanes_as_hold_them():
+    spans = {
+        "05": (0, 10),
+        "06": (0.5, 4),
+        "07": (4, 9),
+        "08": (10, 12),
+        "09": (11, 13),
+    }
+    assert index.in_lanes(spans) == [["05", "08"], ["06", "07", "09"]]
+
+
+def test_the_page_shows_when_each_lesson_of_the_last_run_ran():
+    def at(began, seconds, nth=2, **given):
+        return row(began=began, seconds=seconds, nth=nth, **given)
+
+    done = {"04_old": at(10, 5, nth=1), "05_x": at(0, 50), "06_x": at(0, 20),
+            "07_x": at(20, 80, error="no")}  # fmt: skip
+    page = index.index(done)
+    assert page.count('class="lane"') == 2
+    ran = re.findall(r'style="left:([\d.]+)%;width:([\d.]+)%"\ntitle="(\w+):', page)
+    assert sorted(ran, key=lambda x: x[2]) == [
+        ("0.00", "50.00", "05_x"), ("0.00", "20.00", "06_x"), ("20.00", "80.00", "07_x")
+    ]  # fmt: skip
+    assert 'class="failed" style="left:20.00%' in page
+    alone = {"04_old": at(10, 5, nth=1), "05_x": at(0, 50)}
+    assert 'class="lane"' not in index.index(alone | {"06_x": row(), "07_x": row()})
 
 
 def test_stderr_is_mentioned_in_the_run_and_in_the_index(course, pretend, capsys):

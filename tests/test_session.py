@@ -173,3 +173,30 @@ def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path):
     with pytest.raises(ValueError, match="cannot be written"):
         with session.lock(tmp_path / "file" / "below", "course run"):
             pass
+
+
+def test_a_claim_is_a_row_and_a_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_CLAIMS", str(tmp_path / "claims.jsonl"))
+    session.claim("08", "two beats one", 2 > 1)
+    session.claim("08", "one beats two", np.float32(1) > np.float32(2))
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        "claim: two beats one: holds",
+        "claim: one beats two: does not hold in this run",
+    ]
+    lines = (tmp_path / "claims.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["holds"] for row in rows] == [True, False]
+    assert rows[0] == {
+        "lesson": "08", "claim": "two beats one", "holds": True, "run": session.size
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "holds", "cure"),
+    [("", True, "one line"), ("a\nb", True, "one line"), ("a beats b", 0.7, "a > b"),
+     ("a beats b", torch.tensor(True), "a > b")],
+)  # fmt: skip
+def test_a_claim_that_cannot_be_counted_is_refused(words, holds, cure):
+    with pytest.raises(ValueError, match=cure):
+        session.claim("08", words, holds)

@@ -1,13 +1,12 @@
 """The console script `course`: every verb of the Makefile, for those without make."""
 
 import inspect
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from course_utils.commands.interrupt import kill_is_interrupt
+from course_utils.commands import publishing
+from course_utils.commands.leaving import leave
 
 LESSONS = click.argument("lessons", nargs=-1, metavar="[LESSONS]...")
 
@@ -46,7 +45,32 @@ def run_lessons(
 
         return report.course(lessons, given, jobs)
 
-    _leave(run)
+    leave(run)
+
+
+@main.command("claims")
+@LESSONS
+@click.option("--seeds", type=int, default=5, help="how many runs of each lesson (5)")
+@click.option("--run", "size", default="laptop", help="quick, laptop or full")
+@click.option("--jobs", type=int, help="lessons side by side")
+def count_claims(
+    lessons: tuple[str, ...], seeds: int, size: str, jobs: int | None
+) -> None:
+    """Run LESSONS with other seeds; count how often each of their claims holds.
+
+    build/claims/claims.md is the table. What ran before is not run again, unless its
+    lesson changed. Fails if a claim holds in less than four of five runs.
+    """
+
+    def run() -> bool:
+        from course_utils.commands import choice
+
+        choice.lessons(lessons)
+        from course_utils.commands import claims
+
+        return claims.try_again(lessons, seeds, size, jobs)
+
+    leave(run)
 
 
 @main.command("notebooks")
@@ -55,7 +79,7 @@ def save_notebooks(lessons: tuple[str, ...]) -> None:
     """Run LESSONS at laptop size; save those in place that reach their end."""
     from course_utils.commands import report
 
-    _leave(lambda: report.in_place(lessons))
+    leave(lambda: report.in_place(lessons))
 
 
 @main.command("lab")
@@ -64,7 +88,7 @@ def open_lab(lesson: str) -> None:
     """Open JupyterLab on LESSON (00 if none), for this computer only."""
     from course_utils.commands import lab
 
-    _leave(lambda: lab.serve_lesson(lesson))
+    leave(lambda: lab.serve_lesson(lesson))
 
 
 @main.command("doctor")
@@ -76,20 +100,7 @@ def see_doctor(students: int | None) -> None:
     """Look at versions, threads, memory, kernel, widgets, weights; say what to do."""
     from course_utils.commands import doctor
 
-    _leave(lambda: doctor.examine(students))
-
-
-@main.command("bundle")
-@click.argument("place", default="build/bundle", type=click.Path(path_type=Path))
-def make_bundle(place: Path) -> None:
-    """Make one folder, or with NAME.zip an archive, for a room without a network.
-
-    Wheels for machines of this kind, weights, lessons, slides if they are built, and a
-    page that says what to type.
-    """
-    from course_utils.commands import bundle
-
-    _leave(lambda: bundle.gather(place))
+    leave(lambda: doctor.examine(students))
 
 
 @main.command("progress")
@@ -110,7 +121,7 @@ def see_progress(folder: Path | None, clear: bool, on: bool | None) -> None:
 
         return progress.group(folder) if folder else progress.own(clear, on)
 
-    _leave(show)
+    leave(show)
 
 
 @main.command("train")
@@ -121,21 +132,31 @@ def train_again(name: str, small: bool, without: str) -> None:
     """Train the shipped weight NAME again, from nothing, as it was trained."""
     from course_utils import recipes
 
-    _leave(lambda: bool(recipes.train(name, small=small, without=without)))
+    leave(lambda: bool(recipes.train(name, small=small, without=without)))
 
 
 @main.command("bench")
 @click.argument("name")
 @click.option("--model", metavar="FOLDER", help="any pipeline's folder, in its place")
-@click.option("--n", type=int, help="tiny: captions of each kind (500); editing: 105")
-@click.option("--seeds", type=int, help="editing: how often, with other noise (3)")
+@click.option(
+    "--n",
+    type=int,
+    help="tiny: captions of each kind (500); editing: 105; sampling: batch, 16",
+)
+@click.option("--seeds", type=int, help="editing, training: how often (3)")
+@click.option("--minutes", type=float, help="training: of each row (15)")
+@click.option("--rows", help="training: some of them, such as plain,ours")
+@click.option("--small", is_flag=True, default=None, help="training: a thin UNet")
 def run_bench(name: str, **options: str | int | None) -> None:
     """Examine at length; rows go to build/bench/NAME.json.
 
     tiny: attribute accuracy of held-out captions of five kinds, seconds, size.
     editing: every way of changing pictures, on the same edits of seven kinds.
+    sampling: seconds a picture in 50 steps to one, and where they go.
+    training: our recipe beside the plain loop, and what each ingredient buys.
     """
-    from course_utils.measure.bench import BENCHES
+    from course_utils import session
+    from course_utils.recipes import BENCHES
 
     def examine() -> bool:
         if name not in BENCHES:
@@ -143,64 +164,37 @@ def run_bench(name: str, **options: str | int | None) -> None:
         given = {key: value for key, value in options.items() if value is not None}
         for option in given.keys() - inspect.signature(BENCHES[name]).parameters:
             raise ValueError(f"bench {name} has no option --{option}")
-        return bool(BENCHES[name](**given))
+        with session.lock("build/bench", f"course bench {name}"):  # before the work
+            return bool(BENCHES[name](**given))
 
-    _leave(examine)
+    leave(examine)
 
 
-@main.command("slides")
-@click.argument("decks", nargs=-1, metavar="[DECKS]...")
-def make_slides(decks: tuple[str, ...]) -> None:
-    """Build DECKS (such as 05 talk; all if none) as HTML, PDF and PPTX.
+@main.command("soak")
+@LESSONS
+@click.option("--times", type=int, default=50, help="runs of lessons (50)")
+@click.option("--kill", type=int, default=0, help="kills of a training, at last (0)")
+@click.option("--seed", type=int, default=0, help="of order, seeds and moments (0)")
+def soak_lessons(lessons: tuple[str, ...], times: int, kill: int, seed: int) -> None:
+    """Run LESSONS (all if none) in random order with random seeds, on and on.
 
-    Their pictures and numbers come from the lessons' runs; build/slides holds them.
-    Beside it stands INSTRUCTORS.html, the instructors' guide to print.
+    Says what fails, grows or is left behind. --kill N kills a small training and runs
+    of a small lesson N times, at random moments, and compares what they end with.
     """
-    from course_utils.commands import guide, slides
 
-    _leave(lambda: bool(slides.typeset(decks) and guide.printed()))
+    def run() -> bool:
+        from course_utils.commands import killed, soak
 
+        fine = soak.soak(lessons, times, seed) if times else True
+        return (killed.kills(kill, seed) if kill else True) and fine
 
-@main.command("site")
-def make_site() -> None:
-    """Build the website: lessons as they were executed, a gallery, slides.
-
-    build/site holds it; any web server serves it, at any path.
-    """
-    from course_utils.commands import site
-
-    _leave(lambda: bool(site.website()))
+    leave(run)
 
 
-@main.command("address")
-@click.argument("url", required=False)
-@click.option("--unset", is_flag=True, help="forget the address that is set")
-def say_address(url: str | None, unset: bool) -> None:
-    """Say where the course can be cloned from; with URL, write it everywhere.
-
-    README, badges, first cells, pyproject, CITATION and workflow change together.
-    """
-    from course_utils.commands import address
-
-    def write() -> bool:
-        if url and unset:
-            raise ValueError("give a URL or --unset, not both")
-        if url or unset:
-            print("\n".join(address.set_address(url or "")) or "nothing to change")
-        print(f"address: {address.current() or 'none set; see CONTRIBUTING.md'}")
-        return True
-
-    _leave(write)
-
-
-def _leave(work: Callable[[], bool]) -> None:
-    """Exit with 0 if `work` says that all went well; say bad input in one line."""
-    try:
-        with kill_is_interrupt():
-            fine = work()
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        sys.exit(130)  # as a shell says of what was interrupted
-    sys.exit(0 if fine else 1)
+for verb in (
+    publishing.make_slides,
+    publishing.make_site,
+    publishing.say_address,
+    publishing.make_bundle,
+):
+    main.add_command(verb)

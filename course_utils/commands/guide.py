@@ -2,34 +2,37 @@
 
 slides/INSTRUCTORS.md is read as it stands. Two tables in it are written here, each
 between a comment with its name and `<!-- end -->`: what every lesson takes, and what a
-server needs. `make notebooks` and `deploy/capacity.py --save` keep them up to date.
+server needs. A third, the talk's systems, stands so in the README. `make notebooks` and
+`deploy/capacity.py --save` keep them up to date.
 """
 
 import math
 import re
 from pathlib import Path
 
-from course_utils.commands import choice, costs, slides, tidy
+from course_utils.commands import choice, costs, slides, systems, tidy
 from course_utils.commands.evidence import Lesson
 
 NAME = "INSTRUCTORS.md"
-WRITTEN = re.compile(r"<!-- (times|capacity) -->\n.*?(?=<!-- end -->)", re.DOTALL)
+WRITTEN = re.compile(
+    r"<!-- (times|capacity|systems) -->\n.*?(?=<!-- end -->)", re.DOTALL
+)
 EXERCISE = re.compile(r"^#+ Your turn · (\d\d\.\d) .*\((\d+) minutes?, ", re.MULTILINE)
 PRINT = Path(__file__).with_suffix(".css")
 
 
 def refresh() -> None:
-    """Write the tables of the guide anew, where there is a guide."""
-    path = choice.root() / "slides" / NAME
-    if path.is_file():
-        text = path.read_text("utf-8")
-        if (new := refreshed(text)) != text:
-            tidy.replace_file(path, new)
+    """Write the tables of the guide and the README anew, where there are such files."""
+    for path in (choice.root() / "slides" / NAME, choice.root() / "README.md"):
+        if path.is_file():
+            text = path.read_text("utf-8")
+            if (new := refreshed(text)) != text:
+                tidy.replace_file(path, new)
 
 
 def refreshed(text: str) -> str:
-    """Return the guide with its tables as the lessons and capacity.md have them now."""
-    tables = {"times": times, "capacity": capacity}
+    """Return a text with its tables as the lessons and capacity.md have them now."""
+    tables = {"times": times, "capacity": capacity, "systems": systems.systems_table}
     return WRITTEN.sub(lambda m: f"<!-- {m[1]} -->\n{tables[m[1]]()}\n", text)
 
 

@@ -19,6 +19,13 @@ CARD = """<section id="{name}">
 <p class="cost">{cost} · size {size}</p>
 {notes}{scores}</section>
 """
+SCHEDULE = """<section class="schedule" aria-label="When each lesson ran">
+<h2>When each ran <span class="cost">{whole}</span></h2>
+{lanes}</section>
+"""
+RAN = """<a href="#{name}" class="{state}" style="left:{left:.2f}%;width:{wide:.2f}%"
+title="{name}: {took}, from {at} on">{number}</a>
+"""
 LABELS = """<div class="score labels"><b>score</b><strong>here</strong>
 <span>floor</span><i></i><span>ceiling</span></div>
 """
@@ -36,6 +43,7 @@ def index(done: dict[str, dict]) -> str:
     if len(done) > 3:
         links = "".join(_link(name, row) for name, row in done.items())
         body += f'<nav class="contents" aria-label="Lessons">{links}</nav>'
+        body += _schedule(done)
     body += "".join(_card(name, row) for name, row in done.items())
     return document("The course, run", f"{body}</main>")
 
@@ -82,6 +90,46 @@ def _link(name: str, row: dict) -> str:
         f'<a href="#{name}" class="{mark}"><b>{name[:2]}</b> {html.escape(title)} '
         f"<span>{duration(row['seconds'])}</span></a>"
     )
+
+
+def in_lanes(spans: dict[str, tuple[float, float]]) -> list[list[str]]:
+    """Lay spans {name: (begin, end)} on as few lanes as hold them; names by begin."""
+    lanes: list[list[str]] = []
+    for name in sorted(spans, key=spans.get):
+        free = (x for x in lanes if spans[x[-1]][1] <= spans[name][0])
+        lane = next(free, None)
+        if lane is None:
+            lanes.append(lane := [])
+        lane.append(name)
+    return lanes
+
+
+def _schedule(done: dict[str, dict]) -> str:
+    """When each lesson of the last run ran: a lane for each that ran at a time."""
+    nth = max(row.get("nth", 0) for row in done.values())
+    last = {k: row for k, row in done.items() if nth and row.get("nth") == nth}
+    if len(last) < 2:
+        return ""
+    at = {name: max(0.0, row["began"]) for name, row in last.items()}
+    spans = {name: (at[name], at[name] + last[name]["seconds"]) for name in last}
+    whole = max(end for _, end in spans.values())
+    lanes = [
+        "".join(
+            RAN.format(
+                name=name,
+                number=name[:2],
+                state="failed" if last[name]["error"] else "ok",
+                left=100 * at[name] / whole,
+                wide=100 * last[name]["seconds"] / whole,
+                took=duration(last[name]["seconds"]),
+                at=duration(at[name]),
+            )
+            for name in lane
+        )
+        for lane in in_lanes(spans)
+    ]
+    drawn = "".join(f'<div class="lane">{lane}</div>\n' for lane in lanes)
+    return SCHEDULE.format(whole=duration(whole), lanes=drawn)
 
 
 def _card(name: str, row: dict) -> str:

@@ -95,6 +95,7 @@ def _environment(work: Path, threads: int) -> dict[str, str]:
         env.setdefault(name, str(threads))
     env |= {name: str(work) for name in ("TMPDIR", "TEMP", "TMP")}
     env |= {"COURSE_SCORES": str(work / "scores.jsonl")}
+    env |= {"COURSE_CLAIMS": str(work / "claims.jsonl")}
     env |= {"COURSE_WEIGHTS": str(work / "weights.txt")}
     env |= {"COURSE_PROGRESS": "off"}  # the runner's answers are no learner's
     return env | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
@@ -113,7 +114,7 @@ def _sockets_in(work: Path) -> bool:
 def kernel_class(work: Path, cwd: Path, watch: Watch, threads: int) -> type:
     """Return the class of a kernel that runs in `cwd` and tells `watch` its number.
 
-    `work` is a folder for its notes (scores.jsonl, weights.txt) and for all temporary
+    `work` is a folder for its notes (scores.jsonl and others) and for all temporary
     files of the lesson, so that they go when the folder goes.
     """
     env = _environment(work, threads)

@@ -17,6 +17,12 @@ from pygments.formatters import HtmlFormatter
 from course_utils.session import duration
 
 IMAGES = ("image/png", "image/jpeg", "image/gif")
+# what a page may do: show what is in it, and nothing else
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; "
+    "font-src data:; base-uri 'none'; form-action 'none'"
+)
+ACTS = "script iframe frame object embed link meta base form".split()
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
 
@@ -45,14 +51,30 @@ def lesson(nb: nbformat.NotebookNode, row: dict, path: Path) -> str:
     for link in body.select("a[href$='.ipynb']"):
         if "://" not in link["href"]:  # another lesson: its page lies beside this one
             link["href"] = link["href"].removesuffix(".ipynb") + ".html"
-    for script in body.select("script, iframe, link"):
-        script.decompose()
+    disarm(body)
     head = f'<nav><a href="index.html">All lessons</a> <span>{cost(row)}</span></nav>'
     if row["error"]:
         head += _note(body.select(".output_error")[-1:], "stopped", row["error"])
     for said in row.get("warnings", ())[:1]:
         head += _note(body.select(".output_stderr")[:1], "warned", said)
     return document(row["title"], f"{head}<main>{body}</main>", highlighting())
+
+
+def disarm(body: BeautifulSoup) -> None:
+    """Take out, in place, all of a page that could act or ask: it is there to be read.
+
+    The page's content security policy forbids the same; a reader without one is safe.
+    """
+    for tag in body.select(
+        "script, iframe, frame, object, embed, link, meta, base, form"
+    ):
+        tag.decompose()
+    for tag in body.find_all(True):
+        for name, value in [*tag.attrs.items()]:
+            scheme = re.sub(r"[\s\x00-\x1f]", "", str(value)).lower()
+            acts = scheme.startswith(("javascript:", "vbscript:", "data:text"))
+            if name.lower().startswith("on") or acts or name.lower() == "srcdoc":
+                del tag[name]
 
 
 def _note(outputs: list[Tag], what: str, said: str) -> str:
@@ -161,6 +183,7 @@ def document(name: str, body: str, style: str = "") -> str:
     """Return a whole page with the course's style, which asks for no other file."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(name)}</title><style>{style}\n{STYLE}</style></head>"
         f"<body>{body}</body></html>\n"

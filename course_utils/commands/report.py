@@ -53,9 +53,11 @@ def course(
     running = _rows(tasks, most, threads, free)
     with session.lock(folder, "course run"), closing(running):
         done = _read(folder)
+        nth = 1 + max((row.get("nth", 0) for row in done.values()), default=0)
         try:
             for job, row in running:
-                rows[job.source.stem] = row | {"machine": machine}
+                rows[job.source.stem] = row | {"machine": machine, "nth": nth}
+                rows[job.source.stem]["began"] -= began
                 nb = nbformat.read(job.out, as_version=4)
                 text = page.lesson(nb, row, job.source)
                 tidy.replace_file(job.out.with_suffix(".html"), text)
@@ -112,6 +114,7 @@ def _rows(
                 {
                     "title": title,
                     "run": job.values.get("run", "laptop"),
+                    "began": result.began,
                     "seconds": round(result.seconds, 1),
                     "peak_mb": round(result.peak_mb),
                     "error": result.error,

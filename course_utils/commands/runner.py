@@ -27,6 +27,8 @@ class Result(NamedTuple):
     error: str = ""  # where and why it stopped, in a line
     warnings: tuple[str, ...] = ()  # what cells wrote to stderr, a line a cell
     weights: tuple[str, ...] = ()  # the shipped weights that it opened
+    claims: tuple[dict, ...] = ()  # the rows of session.claim
+    began: float = 0.0  # when, by time.monotonic
 
 
 class LessonFailed(RuntimeError):
@@ -89,7 +91,7 @@ def _execute(
     source: Path, out: Path, values: dict, timeout: int, watch: Watch, kernel: type
 ) -> Result:
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # `_reason` says it all
-    error, began = None, time.perf_counter()
+    error, began, at = None, time.perf_counter(), time.monotonic()
     try:
         with looking(watch.look):
             papermill.execute_notebook(
@@ -111,17 +113,19 @@ def _execute(
     nb = nbformat.read(out, as_version=4)
     reason = _reason(nb, error, timeout, watch) if error else ""
     save_notebook(strip_notebook(nb), out)
-    return Result(out, seconds, watch.peak_mb, [], reason, tuple(_warnings(nb)))
+    peak, warned = watch.peak_mb, tuple(_warnings(nb))
+    return Result(out, seconds, peak, [], reason, warned, began=at)
 
 
 def _notes(work: Path) -> dict[str, Any]:
-    """Read what the lesson noted on its way: its scores, the weights it opened."""
-    scores, weights = (
+    """Read what the lesson noted on its way: scores, claims, the weights it opened."""
+    scores, claims, weights = (
         path.read_text("utf-8").splitlines() if path.exists() else []
-        for path in (work / "scores.jsonl", work / "weights.txt")
+        for path in (work / "scores.jsonl", work / "claims.jsonl", work / "weights.txt")
     )
     return {
         "scores": [*map(json.loads, scores)],
+        "claims": tuple(map(json.loads, claims)),
         "weights": tuple(sorted(set(weights))),
     }
 

@@ -84,8 +84,12 @@ def replace_file(path: Path, text: str) -> None:
     """Put `text` in the file `path` in one step, so that a kill leaves no half file."""
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _new_id(cell: nbformat.NotebookNode, seen: dict[str, int]) -> str:
@@ -129,7 +133,7 @@ def hide_paths(text: str) -> str:
         sys.prefix: "<python>",
         sys.base_prefix: "<python>",
         tempfile.gettempdir(): "<temp>",
-        str(Path.home()): "~",
+        os.path.expanduser("~"): "~",  # itself where there is no home folder
     }
     for place in sorted(places, key=len, reverse=True):
         if len(place) > 3:
