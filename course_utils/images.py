@@ -30,6 +30,21 @@ def check_tensor(value: object, name: str) -> None:
     raise ValueError(f"{name} must be a torch.Tensor, not {kind}: {cure}")
 
 
+def check_floats(value: object, name: str, ndim: int | None = None) -> None:
+    """Refuse what is no tensor of floats, has not `ndim` dimensions, or has nothing."""
+    check_tensor(value, name)
+    if not (value.is_floating_point() or value.is_complex()):
+        raise ValueError(
+            f"{name} must be floats, not {value.dtype}: of bytes in 0..255 "
+            f"pass {name}.float() / 127.5 - 1"
+        )
+    if not value.numel() or ndim not in (None, value.ndim):
+        wanted = "something in it" if ndim is None else f"{ndim} dimensions, none of 0"
+        raise ValueError(
+            f"{name} has the shape {tuple(value.shape)}, and needs {wanted}"
+        )
+
+
 def check_whole(value: object, name: str, least: int = 1) -> None:
     """Refuse what is no whole number of at least `least`."""
     if not isinstance(value, Integral) or value < least:
@@ -49,6 +64,8 @@ def check_images(
             f"{name} has shape {tuple(images.shape)}; this judge reads "
             f"(N, {channels}, {size}, {size})"
         )
+    if images.dtype == torch.float64:
+        raise ValueError(f"{name} has the type torch.float64: pass {name}.float()")
     check_range(images, name)
     check_darkness(images, name)
 

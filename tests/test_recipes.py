@@ -118,11 +118,45 @@ def test_a_run_that_begins_anew_begins_its_log_anew(tmp_path):
     assert log[-1]["seconds"] < 1000
 
 
-@pytest.mark.parametrize("line", ["step,loss,seconds", "50,0.1", "a line of text"])
-def test_a_log_that_is_none_is_named_with_the_line_and_the_cure(tmp_path, line):
-    (tmp_path / "log.csv").write_text(f"50,0.1,3.0\n{line}\n")
-    with pytest.raises(ValueError, match="log.csv, line 2: .*delete the line"):
-        artifacts.follow(iter([]), tmp_path)
+BAD_ROWS = [
+    "step,loss,seconds",
+    "50,0.1",
+    "a line of text",
+    "nan,1,1",
+    "\x00",
+    "{",
+    "[]",
+]
+
+
+@pytest.mark.parametrize("line", BAD_ROWS)
+def test_a_damaged_line_of_a_log_stops_no_training(tmp_path, line, capsys):
+    from course_utils.training import State
+
+    model, log = torch.nn.Linear(1, 1), tmp_path / "log.csv"
+    damaged = f"50,0.1,3.0\r\n{line}\r\n100,0.2,6.0\r\n".encode()
+    log.write_bytes(damaged)  # saved by an editor on Windows, too
+    again = (State(i, 1.0, 0.1, model, model) for i in range(101, 151))
+    artifacts.follow(again, tmp_path)
+    assert [row["step"] for row in artifacts.read_log(log)] == [50, 100, 150]
+    said = capsys.readouterr().out
+    assert "line 2 cannot be read and is left out; the file as it was is kept" in said
+    assert (tmp_path / "log.csv.damaged").read_bytes() == damaged
+    assert b"\r" not in log.read_bytes()
+
+
+@pytest.mark.parametrize("line", [*BAD_ROWS, '{"minutes": NaN, "step": 1}', '{"a": 1}'])
+def test_a_damaged_line_of_the_progress_stops_no_training(tmp_path, line):
+    from course_utils.recipes import monitor
+    from course_utils.training import State
+
+    model, log = torch.nn.Linear(1, 1), tmp_path / "progress.jsonl"
+    log.write_text(f'{{"minutes": 7, "step": 1, "loss": 1}}\n{line}\n{{"min')
+    states = (State(i, 1.0, 0.1, model, model) for i in (2, 3))
+    assert len([*monitor.observed(states, lambda *_: ({}, []), tmp_path, 10)]) == 2
+    rows = artifacts.read_progress(log)
+    assert [row["step"] for row in rows] == [1, 3] and rows[-1]["minutes"] >= 7
+    assert "after 7 min" in (tmp_path / "index.html").read_text()
 
 
 @pytest.mark.parametrize("steps", [0, -5, 1.5])

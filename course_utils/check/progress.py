@@ -24,7 +24,12 @@ def place() -> Path | None:
     said = os.environ.get("COURSE_PROGRESS", "")
     if said.lower() == "off":
         return None
-    return Path(said).expanduser() if said else Path.home() / NAME
+    try:
+        return Path(said).expanduser() if said else Path.home() / NAME
+    except RuntimeError:
+        raise ValueError(
+            "there is no home folder: set COURSE_PROGRESS to a file of yours, or to off"
+        ) from None
 
 
 def read(path: Path) -> dict:

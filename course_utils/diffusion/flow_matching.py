@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from course_utils.diffusion.forward import check_same
+from course_utils.images import check_floats
 from course_utils.schedules import Schedule
 
 Velocity = Callable[[Tensor, Tensor], Tensor]  # v(z_t, t): t (B,) in [0, 1]
@@ -23,7 +24,7 @@ def flow_path(x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     x0, noise (B, ...); t (B,) in [0, 1]: 0 is the picture, 1 nothing but noise.
     """
     check_same("x0", x0, "noise", noise, "use torch.randn_like(x0)")
-    return torch.lerp(x0, noise, _aligned(t, x0))
+    return torch.lerp(x0, noise.to(x0), _aligned(t, x0))
 
 
 def flow_velocity(x0: Tensor, noise: Tensor) -> Tensor:
@@ -140,6 +141,7 @@ def _between_steps(t: Tensor, times: Tensor) -> Tensor:
 
 def _aligned(t: Tensor, like: Tensor) -> Tensor:
     """(B,) -> (B, 1, ..., 1) with as many dimensions as `like`."""
+    check_floats(t, "t")
     if t.shape != like.shape[:1]:
         raise ValueError(
             f"t has shape {tuple(t.shape)}: one time for each of the {len(like)} rows"

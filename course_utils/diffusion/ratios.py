@@ -10,6 +10,9 @@ import math
 import torch
 from torch import Tensor
 
+from course_utils.diffusion.forward import check_same
+from course_utils.images import check_tensor
+
 OFFSET = 0.008  # s of Nichol & Dhariwal 2021, eq. 17
 
 
@@ -19,9 +22,12 @@ def ratio_alpha_bar(r: Tensor) -> Tensor:
     cos^2 of (r + s) / (1 + s) * pi / 2, over its value at 0, kept in [1e-4, 1 - 1e-4]:
     at r = 1 a little is left, else nothing could be predicted of it.
     """
-    r = torch.as_tensor(r)
-    if not r.is_floating_point():
-        raise ValueError(f"r must be ratios from 0 to 1, not whole numbers {r.dtype}")
+    r = torch.tensor(r) if isinstance(r, float) else r
+    check_tensor(r, "r")
+    if not r.is_floating_point() or not r.numel():
+        raise ValueError(
+            f"r must be ratios from 0 to 1, not {r.dtype} of shape {tuple(r.shape)}"
+        )
     angle = (r + OFFSET) / (1 + OFFSET) * math.pi / 2
     start = math.cos(OFFSET / (1 + OFFSET) * math.pi / 2) ** 2
     return (angle.cos() ** 2 / start).clamp(1e-4, 1 - 1e-4)
@@ -29,7 +35,11 @@ def ratio_alpha_bar(r: Tensor) -> Tensor:
 
 def noised_to(x0: Tensor, noise: Tensor, r: Tensor) -> Tensor:
     """x0 (B, C, H, W) with noise of its shape, each row to its own ratio r (B,)."""
-    bar = ratio_alpha_bar(r).view(-1, *[1] * (x0.ndim - 1))
+    check_same("x0", x0, "noise", noise, "use torch.randn_like(x0)")
+    bar = ratio_alpha_bar(r)
+    if bar.ndim and bar.shape != x0.shape[:1]:
+        raise ValueError(f"r has shape {tuple(bar.shape)}: one for each of {len(x0)}")
+    bar = bar.view(-1, *[1] * (x0.ndim - 1))
     return bar.sqrt() * x0 + (1 - bar).sqrt() * noise
 
 

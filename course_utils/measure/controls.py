@@ -70,6 +70,11 @@ def followed(kind: str, images: Tensor, scenes: Sequence[Scene]) -> Tensor:
 def outlines(masks: Tensor) -> Tensor:
     """The lines around masks (B, H, W) bool, two pixels wide: (B, H, W) bool."""
     check_tensor(masks, "masks")
+    if masks.ndim != 3 or masks.dtype != torch.bool or not masks.numel():
+        raise ValueError(
+            f"masks is {masks.dtype} of shape {tuple(masks.shape)}: pass (B, H, W) of "
+            "torch.bool"
+        )
     x = F.pad(masks[:, None].float(), (1, 1, 1, 1), mode="replicate")
     largest, smallest = F.max_pool2d(x, 3, 1), -F.max_pool2d(-x, 3, 1)
     return (largest != smallest)[:, 0]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils import toybox
+from course_utils.images import check_floats
 from course_utils.measure.edits import Triple, changed
 from course_utils.methods import diffedit, instruct_pix2pix, null_text
 from course_utils.methods.imagic import imagic
@@ -72,6 +73,7 @@ def noise_like(latents: Tensor, seed: int, *several: int) -> Tensor:
 
     What belongs to row k is drawn from seed + k.
     """
+    check_floats(latents, "latents")
     size = *several, *latents.shape[1:]
     rows = range(seed, seed + len(latents))
     some = [torch.randn(size, generator=torch.Generator().manual_seed(k)) for k in rows]

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from course_utils import toybox
+from course_utils.diffusion.forward import check_same
+from course_utils.images import check_floats, check_whole
 from course_utils.measure.attributes import attribute_accuracy
 from course_utils.measure.clips import check_videos, read_frames, tracks
 from course_utils.measure.pairs import psnr
@@ -23,8 +25,11 @@ NEAR = 6.0  # pixels: as far as a toy may be from where it was sketched
 
 def blend(first: Tensor, last: Tensor, frames: int = 8) -> Tensor:
     """Clips (B, frames, 3, H, W) in which pictures (B, 3, H, W) fade into others."""
-    share = torch.linspace(0, 1, frames).view(1, -1, 1, 1, 1)
-    return torch.lerp(first[:, None], last[:, None], share)
+    check_floats(first, "first", 4)
+    check_same("first", first, "last", last)
+    check_whole(frames, "frames", 2)
+    last, share = last.to(first), torch.linspace(0, 1, frames).to(first)
+    return torch.lerp(first[:, None], last[:, None], share.view(1, -1, 1, 1, 1))
 
 
 def between_scores(videos: Tensor, clips: Sequence[Clip]) -> dict[str, float]:

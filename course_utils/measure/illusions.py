@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import toybox
-from course_utils.images import check_tensor, check_whole
+from course_utils.images import check_floats, check_tensor, check_whole
 from course_utils.oracle.closeups import ANSWERS, closeup_confidence
 
 
@@ -63,6 +63,7 @@ def alignment(matrix: Tensor) -> float:
 
     Geng et al. 2024, section 4, with probabilities where they have CLIP's cosines.
     """
+    _check_matrix(matrix)
     return matrix.diagonal().min().item()
 
 
@@ -72,6 +73,15 @@ def concealment(matrix: Tensor) -> float:
     The mean diagonal of the matrix (V, V) with rows, and with columns, that add up to
     1: Geng et al. 2024, section 4, where a softmax of log-probabilities is just that.
     """
+    _check_matrix(matrix)
     safe = matrix.clamp(min=1e-6)
     both = safe / safe.sum(0, keepdim=True), safe / safe.sum(1, keepdim=True)
     return torch.stack([x.diagonal().mean() for x in both]).mean().item()
+
+
+def _check_matrix(matrix: Tensor) -> None:
+    check_floats(matrix, "matrix", 2)
+    if matrix.shape[0] != matrix.shape[1] or not matrix.isfinite().all():
+        raise ValueError(
+            f"matrix must be finite, a prompt a view, (V, V), not {tuple(matrix.shape)}"
+        )

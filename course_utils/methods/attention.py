@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from course_utils.images import check_tensor
+from course_utils.images import check_floats
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,7 +22,17 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     weights (..., N, M), each row of which sums to 1.
     """
     for name, x in (("query", query), ("key", key), ("value", value)):
-        check_tensor(x, name)
+        check_floats(x, name)
+        if x.ndim < 2 or x.shape[:-2] != query.shape[:-2] or x.dtype != query.dtype:
+            raise ValueError(
+                f"{name} is {x.dtype} {tuple(x.shape)}: it must be (..., rows, width) "
+                f"as the query is, {query.dtype} {tuple(query.shape)}"
+            )
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            "query and key must be equally wide, key and value equally long, not "
+            f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}"
+        )
     weights = _weights(query, key)
     return weights @ value, weights
 

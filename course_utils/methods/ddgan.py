@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import diffusion
-from course_utils.images import check_whole
+from course_utils.images import check_floats, check_whole
 from course_utils.networks.unet import Attention, timestep_embedding
 from course_utils.schedules import Schedule
 
@@ -191,6 +191,7 @@ def batch_spread(x: Tensor, group: int = 4) -> Tensor:
     Their standard deviation, averaged over channels and places (Karras et al. 2018,
     section 3). A batch that `group` does not divide is one group.
     """
+    check_floats(x, "x", 4)
     check_whole(group, "group")
     group = group if len(x) % group == 0 else len(x)
     variance = x.unflatten(0, (-1, group)).var(1, unbiased=False)

@@ -21,7 +21,7 @@ from course_utils import diffusion
 from course_utils.diffusion import Model, ddim_step
 from course_utils.diffusion.forward import same_step
 from course_utils.diffusion.solvers import inversion
-from course_utils.images import check_tensor, check_whole
+from course_utils.images import check_floats, check_tensor, check_whole
 from course_utils.methods.sdedit import check_mask, visits
 from course_utils.schedules import Schedule
 
@@ -77,7 +77,9 @@ def contrast_mask(
     way, with 3 (mask_thresholding_ratio); then a change that fills the picture leaves
     no mask. The paper removes "extreme values", and its threshold is 0.5.
     """
-    check_tensor(found, "found")
+    check_floats(found, "found")
+    if not found.isfinite().all():
+        raise ValueError("found has values that are not finite: nothing to compare")
     if found.ndim != 4 or found.shape[1] != 1:
         raise ValueError(
             f"found has shape {tuple(found.shape)}, not (B, 1, H, W): one contrast a "

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.diffusion.forward import check_same
+from course_utils.images import check_floats, check_tensor
 from course_utils.schedules import Schedule
 
 
@@ -28,13 +30,30 @@ def trailing(steps: int, T: int = 1000) -> list[int]:
     return [round(T - k * T / steps) - 1 for k in range(steps)]
 
 
-def noise_levels(t: Tensor, x: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
+def noise_levels(
+    t: Tensor, x: Tensor, schedule: Schedule, name: str = "t"
+) -> tuple[Tensor, Tensor]:
     """Signal and sigma at the steps t (B,), shaped to multiply x (B, ...).
 
     Where t is -1 they are 1 and 0.
     """
+    check_steps(t, x, name)
     column = -1, *[1] * (x.ndim - 1)
     return tuple(level[t].view(column) for level in _levels_there(schedule, t.device))
+
+
+def check_steps(t: Tensor, x: Tensor, name: str = "t") -> None:
+    """Refuse what is not long (B,), one step for each row of x; looks at no value.
+
+    So that a CUDA graph can be made of it.
+    """
+    check_floats(x, "x_t")
+    check_tensor(t, name)
+    if t.shape != x.shape[:1] or t.is_floating_point() or t.is_complex():
+        raise ValueError(
+            f"{name} must be whole numbers ({len(x)},), one step a row, not "
+            f"{t.dtype} of shape {tuple(t.shape)}"
+        )
 
 
 @functools.lru_cache(maxsize=8)
@@ -49,12 +68,14 @@ def _levels_there(schedule: Schedule, device: torch.device) -> tuple[Tensor, Ten
 
 def clean_of(v: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule) -> Tensor:
     """The x0 that a prediction v (B, C, H, W) of x_t means: signal x_t - sigma v."""
+    check_same("x_t", x_t, "v", v)
     signal, sigma = noise_levels(t, x_t, schedule)
     return signal * x_t - sigma * v
 
 
 def velocity_of(x0: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule) -> Tensor:
     """The v that means this x0; t above 0 or so, because sigma divides."""
+    check_same("x_t", x_t, "x0", x0)
     signal, sigma = noise_levels(t, x_t, schedule)
     return (signal * x_t - x0) / sigma
 
@@ -65,8 +86,9 @@ def jump(x0: Tensor, x_t: Tensor, t: Tensor, s: Tensor, schedule: Schedule) -> T
     x0, x_t (B, C, H, W); t, s (B,). Song et al. 2021, eq. 12 with eta = 0. Euler's step
     of diffusers is the same step, of x_t / signal.
     """
+    check_same("x_t", x_t, "x0", x0)
     signal, sigma = noise_levels(t, x_t, schedule)
-    signal_s, sigma_s = noise_levels(s, x_t, schedule)
+    signal_s, sigma_s = noise_levels(s, x_t, schedule, "s")
     return signal_s * x0 + sigma_s / sigma * (x_t - signal * x0)
 
 
@@ -78,8 +100,9 @@ def jump_target(
     The inverse of `jump`: Salimans and Ho 2022, appendix G, where x_s is where two
     steps of the teacher end. x_t, x_s (B, C, H, W); t, s (B,), t above s.
     """
+    check_same("x_t", x_t, "x_s", x_s)
     signal, sigma = noise_levels(t, x_t, schedule)
-    signal_s, sigma_s = noise_levels(s, x_t, schedule)
+    signal_s, sigma_s = noise_levels(s, x_t, schedule, "s")
     ratio = sigma_s / sigma
     return (x_s - ratio * x_t) / (signal_s - ratio * signal)
 
@@ -92,8 +115,9 @@ def renoise(
     Lin et al. 2024, section 3.4: a critic that sees several levels of noise has
     something to say however bad a picture is.
     """
-    signal_s, sigma_s = noise_levels(s, x_s, schedule)
-    signal, sigma = noise_levels(to, x_s, schedule)
+    check_same("x_s", x_s, "noise", noise)
+    signal_s, sigma_s = noise_levels(s, x_s, schedule, "s")
+    signal, sigma = noise_levels(to, x_s, schedule, "to")
     ratio = signal / signal_s
     return ratio * x_s + (sigma**2 - (ratio * sigma_s) ** 2).clamp(min=0).sqrt() * noise
 
@@ -138,6 +162,8 @@ def boundary(t: Tensor, sigma_data: float = 0.5, scale: float = 10.0) -> tuple:
 
 def consistent(x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
     """A consistency model's answer: its x0, and at t = 0 just its input."""
+    check_same("x_t", x_t, "x0", x0)
+    check_steps(t, x_t)
     c_skip, c_out = boundary(t)
     return c_skip * x_t + c_out * x0
 
@@ -147,6 +173,7 @@ def scale_embedding(w: Tensor, width: int = 256) -> Tensor:
 
     w is the guidance scale less 1, times 1000, as sines and cosines (Luo et al. 2023).
     """
+    check_floats(w, "w", 1)
     half = width // 2
     places = torch.arange(half, device=w.device) / (half - 1)
     rates = torch.exp(places * -math.log(10_000))
@@ -156,6 +183,7 @@ def scale_embedding(w: Tensor, width: int = 256) -> Tensor:
 
 def huber(a: Tensor, b: Tensor, c: float = 1e-3) -> Tensor:
     """sqrt((a - b)^2 + c^2) - c, its mean: a square near 0, and no more than linear."""
+    check_same("a", a, "b", b)
     return ((a.float() - b.float()) ** 2 + c**2).sqrt().mean() - c
 
 

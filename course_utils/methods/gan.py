@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as spectral_norm
 
-from course_utils.images import check_tensor
+from course_utils.images import check_floats, check_tensor
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -22,8 +22,8 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     eq. 1, with the sign of a loss). log 4 = 1.386 for one who can only guess.
     softplus(-l) is -log sigmoid(l), and stays finite where the logarithm does not.
     """
-    check_tensor(real_logits, "real_logits")
-    check_tensor(fake_logits, "fake_logits")
+    check_floats(real_logits, "real_logits")
+    check_floats(fake_logits, "fake_logits")
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
@@ -32,7 +32,7 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 
     Goodfellow et al. 2014, section 3, last paragraph. Strong where D is sure.
     """
-    check_tensor(fake_logits, "fake_logits")
+    check_floats(fake_logits, "fake_logits")
     return F.softplus(-fake_logits).mean()
 
 
@@ -41,7 +41,7 @@ def saturating_loss(fake_logits: Tensor) -> Tensor:
 
     Its gradient by the logit is -D(G(z)): nothing is left of it where D is sure.
     """
-    check_tensor(fake_logits, "fake_logits")
+    check_floats(fake_logits, "fake_logits")
     return -F.softplus(fake_logits).mean()
 
 
@@ -53,7 +53,7 @@ def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
     pictures one by one, so without batch norm.
     """
     check_tensor(real, "real")
-    check_tensor(real_logits, "real_logits")
+    check_floats(real_logits, "real_logits")
     if not real.requires_grad:
         raise ValueError("real has no gradient: call real.requires_grad_() before D")
     (slope,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
@@ -104,10 +104,12 @@ def pack(x: Tensor, m: int = 2) -> Tensor:
 
     Pictures (B, C, H, W) -> (B/m, m*C, H, W), points (..., B, 2) -> (..., B/m, m*2).
     """
-    check_tensor(x, "x")
+    check_floats(x, "x")
+    if x.ndim < 2:
+        raise ValueError(f"x must be (..., B, D) or (B, C, H, W), not {x.shape}")
     batch = -4 if x.ndim == 4 else -2
     if x.shape[batch] % m:
-        raise ValueError(f"m={m} must divide the batch of {x.shape[batch]}")
+        raise ValueError(f"m={m} must divide the batch of {x.shape[batch]}, that of x")
     return x.unflatten(batch, (-1, m)).flatten(batch, batch + 1)
 
 

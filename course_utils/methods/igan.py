@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.images import check_range, check_tensor
+from course_utils.images import check_floats, check_range, check_tensor
 
 SIGMA, RIDGE = 3.0, 0.01  # pixels of a window; what keeps colours as they are
 
@@ -98,6 +98,9 @@ def outstanding(pictures: Tensor) -> Tensor:
     """Pictures (B, 3, H, W) in the one tone that tells most, (B, H, W): their colours'
     first principal component, of mean 0 and variance 1. A flat picture gives 0.
     """
+    check_floats(pictures, "pictures", 4)
+    if not pictures.isfinite().all():
+        raise ValueError("pictures has values that are not finite: no tone tells most")
     pixels = pictures.flatten(2) - pictures.flatten(2).mean(2, keepdim=True)
     axis = torch.linalg.eigh(pixels @ pixels.mT)[1][:, :, -1:]
     tone = (axis.mT @ pixels).view(len(pictures), *pictures.shape[2:])

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from course_utils.images import check_floats
 from course_utils.methods.primes import Primes, mismatch
 from course_utils.methods.sdedit import sdedit
 from course_utils.methods.sds import sds_loss
@@ -31,6 +32,14 @@ def overlay(*sheets: Tensor) -> Tensor:
     Each lets through a share of the light, so shares multiply; the eye gets used to
     the dark, so the product is amplified and never gets brighter than white.
     """
+    for k, sheet in enumerate(sheets):
+        check_floats(sheet, f"sheets[{k}]")
+        batches = {len(x) for x in (sheet, sheets[0])} - {1} if sheet.ndim == 4 else {}
+        if sheet.shape[-3:] != sheets[0].shape[-3:] or len(batches) > 1:
+            raise ValueError(
+                f"sheets[{k}] must have the shape of the first, "
+                f"{tuple(sheets[0].shape)}, not {tuple(sheet.shape)}"
+            )
     product = sheets[0]
     for sheet in sheets[1:]:
         product = product * sheet
@@ -50,6 +59,9 @@ class Arrangement(NamedTuple):
 
 def turns(sheet: Tensor) -> Tensor:
     """A sheet (3, H, W) turned counterclockwise by 0 to 3 quarters: (4, 3, H, W)."""
+    check_floats(sheet, "sheet", 3)
+    if sheet.shape[1] != sheet.shape[2]:
+        raise ValueError(f"sheet must be square, not {tuple(sheet.shape)}")
     return torch.stack([sheet.rot90(k, (1, 2)) for k in range(4)])
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.diffusion import Model
+from course_utils.diffusion.forward import check_same
 from course_utils.diffusion.solvers import dpm_sample
 from course_utils.models.pipelines import check_texts, decode, encode, plan_of
 
@@ -56,6 +57,8 @@ def two_guidances(
     for name, scale in (("text_scale", text_scale), ("image_scale", image_scale)):
         if not (isinstance(scale, Real) and math.isfinite(scale)):
             raise ValueError(f"{name} must be a finite number, not {scale!r}")
+    check_same("nothing", nothing, "image", image)
+    check_same("nothing", nothing, "both", both)
     return nothing + image_scale * (image - nothing) + text_scale * (both - image)
 
 

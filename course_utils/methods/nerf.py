@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.images import check_whole
+from course_utils.images import check_floats, check_whole
 from course_utils.toybox.solid import Camera
 from course_utils.toybox.solid_render import (
     AMBIENT,
@@ -41,6 +41,7 @@ def ray_weights(density: Tensor, step: Tensor | float) -> Tensor:
     density (..., S) >= 0 along the ray, samples `step` apart:
     w_i = T_i (1 - exp(-density step)), where T_i is what all before it let through.
     """
+    check_floats(density, "density")
     absorbed = density * step
     through = torch.exp(-(absorbed.cumsum(-1) - absorbed))
     return through * -torch.expm1(-absorbed)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.images import check_whole
+from course_utils.images import check_floats, check_whole
 
 
 class Primes(nn.Module):
@@ -55,6 +55,12 @@ def mismatch(a: Tensor, b: Tensor) -> Tensor:
 
     SSIM (Wang et al. 2004, eq. 13) of windows of 7x7, of the pictures and at half size.
     """
+    check_floats(a, "a", 4)
+    check_floats(b, "b", 4)
+    if a.shape != b.shape:
+        raise ValueError(f"b must have the shape of a, {tuple(a.shape)}: {b.shape}")
+    if min(a.shape[2:]) < 14:
+        raise ValueError(f"a must be 14 x 14 at least, twice a window: {a.shape}")
     total = (a - b).square().mean((1, 2, 3))
     for _ in range(2):
         mean = lambda x: F.avg_pool2d(x, 7, 1)  # noqa: E731

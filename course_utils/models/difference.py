@@ -126,9 +126,11 @@ def assembled(folder: Path, base: Path) -> Path:
 
 def _cache() -> Path:
     """The course's folder in the user's cache; a temporary one if that is read-only."""
-    where = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    where = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = Path(where) / "generative-vision-course"
     try:
+        if not folder.is_absolute():
+            raise OSError("there is no home folder")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -51,6 +52,10 @@ def _read(folder: Path, build: Build | None) -> nn.Module:
     options = config.get("options", config.get("net", {}))
     try:
         return frozen(build(**options), load_file(files[1]), config)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{files[1]} is damaged, or no safetensors file ({error}): fetch it again"
+        ) from error
     except (RuntimeError, TypeError) as error:
         raise ValueError(
             f"build={build.__name__} does not fit the network {folder.name!r}: {error}"
@@ -64,8 +69,17 @@ def _named(config: dict, name: str) -> Build:
             f"the config.json of {name!r} does not say its class: pass build=, the "
             "class or function that makes the network"
         )
-    module, _, kind = config["network"].rpartition(".")
-    return getattr(importlib.import_module(f"course_utils.{module}"), kind)
+    module, _, kind = str(config["network"]).rpartition(".")
+    try:
+        found = getattr(importlib.import_module(f"course_utils.{module}"), kind)
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ValueError(  # it may come from anywhere: it calls no function of ours
+            f"the config.json of {name!r} names {config['network']!r}, which is no "
+            "network of the course, such as networks.UNet: pass build="
+        )
+    return found
 
 
 def frozen(net: nn.Module, weights: dict[str, Tensor], config: dict) -> nn.Module:

@@ -1,25 +1,31 @@
 """What a training leaves behind: a log while it runs, then a weight, a card, a log."""
 
 import json
+import math
+import os
 import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from accelerate import PartialState
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from course_utils import models
 from course_utils.models.difference import keep_difference
-from course_utils.training import State
+from course_utils.training import State, save_whole
 
 COLUMNS = ("step", "loss", "seconds")
 
 BASE = "latent-eye"
+
+Row = TypeVar("Row")
 
 
 def follow(run: Iterator[State], work: Path, every: int = 50) -> nn.Module:
@@ -37,15 +43,14 @@ def follow(run: Iterator[State], work: Path, every: int = 50) -> nn.Module:
             rows = [row for row in rows if row["step"] <= state.step]
             last = rows[-1] if rows else dict.fromkeys(COLUMNS, 0.0)
             if writes:
-                _write(path, "".join(map(_in_line, rows)))
+                write_whole(path, "".join(map(_in_line, rows)))
         losses.append(state.loss)
         if state.step % every == 0:
             values = state.step, sum(losses) / len(losses), time.perf_counter() - start
             if writes and state.step > last["step"]:
                 row = dict(zip(COLUMNS, values, strict=True))
                 row["seconds"] += last["seconds"]
-                with open(path, "a", encoding="utf-8", newline="\n") as file:
-                    file.write(_in_line(row))
+                add_line(path, _in_line(row))
                 shown = "step {step:>6.0f}  loss {loss:.4f}  {seconds:.1f} s"
                 print(f"{work.name}: {shown.format(**row)}", flush=True)
             losses = []
@@ -58,16 +63,47 @@ def _in_line(row: dict[str, float]) -> str:
 
 def read_log(path: Path) -> list[dict[str, float]]:
     """Read a log's rows (step, mean loss since the last row, seconds); [] if none."""
-    rows = []
+
+    def row(line: str) -> dict[str, float]:
+        values = [float(x) for x in line.split(",")]
+        if not all(map(math.isfinite, values)):
+            raise ValueError("a log has finite numbers")
+        return dict(zip(COLUMNS, values, strict=True))
+
+    return readable(path, row)
+
+
+def read_progress(path: Path) -> list[dict]:
+    """Read a file of JSON rows, each of which says its step; [] if there is none."""
+
+    def row(line: str) -> dict:
+        found = json.loads(line)
+        if not all(math.isfinite(found.get(key, 0)) for key in ("step", "minutes")):
+            raise ValueError("progress has finite numbers")
+        return found | {"step": found["step"]}
+
+    return readable(path, row)
+
+
+def readable(path: Path, row: Callable[[str], Row]) -> list[Row]:
+    """What `row` reads off each line of a file; a damaged line stops no training.
+
+    It is left out, and said; the file as it was is kept beside it, as NAME.damaged.
+    """
+    rows, damaged = [], []
     for number, line in enumerate(whole_lines(path), 1):
         try:
-            values = [float(x) for x in line.split(",")]
-            rows.append(dict(zip(COLUMNS, values, strict=True)))
-        except ValueError:
-            raise ValueError(
-                f"{path}, line {number}: {line!r} is not {', '.join(COLUMNS)}: delete "
-                "the line, or the file, and the training goes on without it"
-            ) from None
+            rows.append(row(line))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            damaged.append(str(number))
+    if damaged:
+        aside = path.with_name(f"{path.name}.damaged")
+        shutil.copyfile(path, aside)
+        print(
+            f"{path}: line {', '.join(damaged)} cannot be read and is left out; the "
+            f"file as it was is kept as {aside.name}",
+            flush=True,
+        )
     return rows
 
 
@@ -79,7 +115,7 @@ def join_logs(parts: list[Path], work: Path) -> None:
             added = {key: row[key] + last[key] for key in ("step", "seconds")}
             rows.append(row | added)
         last = rows[-1] if rows else last
-    _write(work / "log.csv", "".join(map(_in_line, rows)))
+    write_whole(work / "log.csv", "".join(map(_in_line, rows)))
 
 
 def whole_lines(path: Path) -> list[str]:
@@ -93,6 +129,18 @@ def whole_lines(path: Path) -> list[str]:
     return text[: text.rfind("\n") + 1].splitlines()
 
 
+def add_line(path: Path, line: str) -> None:
+    """Add a line, which has its end, to a file of rows; OSError if there is no room."""
+    try:
+        with open(path, "a", encoding="utf-8", newline="\n") as file:
+            file.write(line)
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written ({error.strerror}): free some space or mend "
+            "its rights, and say the same command again: it goes on from what is saved"
+        ) from None
+
+
 def half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Halve the precision of all but whole numbers."""
     return {
@@ -104,9 +152,9 @@ def half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def store(folder: Path, weights: dict[str, Tensor], config: dict) -> None:
     """Write the weight of a plain network: model.safetensors and config.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights, folder / "model.safetensors")
+    save_whole(weights, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)  # readable by all, like any other file
-    _write(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    write_whole(folder / "config.json", json.dumps(config, indent=2) + "\n")
 
 
 def store_in_bytes(folder: Path, weights: dict[str, Tensor], config: dict) -> None:
@@ -126,8 +174,8 @@ def write_card(folder: Path, work: Path, card: str) -> None:
         shutil.copy(work / "progress.jsonl", folder)
     if (work / "log.csv").exists():
         lines = map(_in_line, read_log(work / "log.csv"))
-        _write(folder / "log.csv", "".join([",".join(COLUMNS) + "\n", *lines]))
-    _write(folder / "README.md", card)
+        write_whole(folder / "log.csv", "".join([",".join(COLUMNS) + "\n", *lines]))
+    write_whole(folder / "README.md", card)
 
 
 def foot_of_card(work: Path, command: str, file: str, licence: str) -> str:
@@ -152,5 +200,43 @@ def _seconds(work: Path) -> float:
     return own + (_seconds(then) if then.is_dir() else 0.0)
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+@contextmanager
+def moved_when_whole(folder: Path) -> Iterator[Path]:
+    """An empty folder to write into; what is in it goes to `folder` when all is there.
+
+    File by file, the card last: whatever has a card is whole, also after a kill. If the
+    block fails, `folder` stays as it is.
+    """
+    fresh = folder.parent / ".unfinished" / folder.name
+    shutil.rmtree(fresh, ignore_errors=True)  # what a kill has left
+    fresh.mkdir(parents=True)
+    try:
+        yield fresh
+        files = [file for file in fresh.rglob("*") if file.is_file()]
+        for file in sorted(files, key=lambda file: file == fresh / "README.md"):
+            place = folder / file.relative_to(fresh)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, place)
+    except SafetensorError as error:  # how it says that there is no room
+        raise OSError(
+            f"{folder} cannot be written ({error}): free some space or mend its "
+            "rights, and say the same command again"
+        ) from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        with suppress(OSError):  # another training has something there
+            fresh.parent.rmdir()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text in one step: a kill or a full disk leaves the old one or the new."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(
+            f"{path} cannot be written ({error.strerror}): free some space or mend "
+            "its rights, and say the same command again"
+        ) from None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from course_utils import measure
 from course_utils.diffusion import guidance
 from course_utils.diffusion.ratios import noised_to, ratio_weights
-from course_utils.recipes.artifacts import read_log, whole_lines
+from course_utils.recipes.artifacts import read_log, read_progress, write_whole
 from course_utils.tiny.cascade import heard_states
 from course_utils.tiny.worlds import WHOLE, numpy_rng
 from course_utils.training import State
@@ -100,10 +100,10 @@ def examining(
                 row = dict(net=name, step=state.step, seconds=seconds)
                 row |= dict(pictures=state.step * size)
                 row |= examined(lambda said, net=state.ema: draws(net, said), n)
-                old = [json.loads(x) for x in whole_lines(work / LOG)]
+                old = read_progress(work / LOG)
                 kept = [x for x in old if x["step"] < state.step]
                 text = "".join(json.dumps(x) + "\n" for x in [*kept, row])
-                (work / LOG).write_text(text, encoding="utf-8", newline="\n")
+                write_whole(work / LOG, text)
             yield state
 
     return watch

@@ -14,6 +14,7 @@ from course_utils.recipes.distilling import Shelf, states_of
 from course_utils.recipes.few_stages import path_of
 from course_utils.tiny.unet import SCHEDULE
 from course_utils.tiny.worlds import WHOLE
+from course_utils.training import save_whole
 
 CONSISTENT = (999, 759, 499, 259)  # LCMScheduler's own four of 50
 
@@ -88,13 +89,10 @@ def keeps(found: Exam, write: Callable[[str, nn.Module], None] | None = None):
 
 def in_half(file: Path, net: nn.Module) -> None:
     """Write a network in half precision; a cut leaves the older file whole."""
-    from safetensors.torch import save_file
-
     weights = {
         k: x.detach().half().contiguous().cpu() for k, x in net.state_dict().items()
     }
-    save_file(weights, file.with_suffix(".part"), metadata={"format": "pt"})
-    file.with_suffix(".part").replace(file)
+    save_whole(weights, file, {"format": "pt"})
 
 
 def _consistently(

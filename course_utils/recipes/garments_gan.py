@@ -2,13 +2,11 @@
 
 import copy
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from course_utils import data, session, training
@@ -92,6 +90,4 @@ def play_in_chapters(
             yield training.State(step, d_loss, lr, players, average)
         weights = {key: x.contiguous() for key, x in players.state_dict().items()}
         known = {"step": str(start + turns), "settings": json.dumps(settings)}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(weights, file.with_suffix(".part"), metadata=known)
-        os.replace(file.with_suffix(".part"), file)  # a kill leaves the old or the new
+        training.save_whole(weights, file, known)

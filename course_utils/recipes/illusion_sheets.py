@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from course_utils import models, session, toybox
@@ -17,6 +17,7 @@ from course_utils.methods.anagrams import VIEWS, draw_anagrams
 from course_utils.methods.illusions import ARRANGEMENTS, FEWER, make_illusions
 from course_utils.recipes.recipe import Made
 from course_utils.tiny.illusions import ANAGRAMS, SINGLE, sheet_file
+from course_utils.training import save_whole
 
 CARD = """# illusion-sheets
 
@@ -81,7 +82,7 @@ def draw_illusions(
             start = time.perf_counter()
             images = draw(sets).cpu().contiguous()
             seconds = torch.tensor(time.perf_counter() - start)
-            save_file({"images": images, "seconds": seconds}, file)
+            save_whole({"images": images, "seconds": seconds}, file)
             print(f"{kind}: {len(sets)} sets in {seconds:.0f} s", flush=True)
         kept = load_file(file)
         drawn[kind] = kept | {"seconds": kept["seconds"].item(), "sets": sets}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -20,6 +20,7 @@ from course_utils import measure, models, oracle
 from course_utils.measure.edits import edit_scores, seen_edit
 from course_utils.methods.prompt_to_prompt import draw_pair
 from course_utils.models.pipelines import decode, encode
+from course_utils.recipes.artifacts import write_whole
 from course_utils.recipes.recipe import Made
 from course_utils.tiny.editor import (
     edit_in_words,
@@ -27,6 +28,7 @@ from course_utils.tiny.editor import (
     load_editor,
     write_edits,
 )
+from course_utils.training import save_whole
 
 PAIRS = 3200
 CHUNK = 64  # edits whose pairs are drawn, and saved, together
@@ -61,8 +63,8 @@ def _draw_all(number: int, seed: int, work: Path) -> Path:
         if not file.exists():
             edits = thought_of(editor, min(CHUNK, number - i), seed + i)
             weights, rows = drawn_pairs(pipe, edits, seed + i)
-            file.with_suffix(".json").write_text(json.dumps(rows), encoding="utf-8")
-            save_file(weights, file)
+            write_whole(file.with_suffix(".json"), json.dumps(rows))
+            save_whole(weights, file)
     return work
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from course_utils import measure, oracle
 from course_utils.images import save_sheet
-from course_utils.recipes.artifacts import whole_lines
+from course_utils.recipes.artifacts import add_line, read_progress, write_whole
 from course_utils.tiny.worlds import World, numpy_rng
 from course_utils.training import State
 
@@ -78,10 +78,10 @@ def observed(
         yield from run
         return
     log = work / "progress.jsonl"
-    rows = whole_lines(log)
+    rows = read_progress(log)
     if log.exists():  # without what a kill has torn
-        log.write_text("".join(f"{row}\n" for row in rows), "utf-8", newline="\n")
-    before = json.loads(rows[-1])["minutes"] if rows else 0.0
+        write_whole(log, "".join(json.dumps(row) + "\n" for row in rows))
+    before = max((row.get("minutes", 0.0) for row in rows), default=0.0)
     marks = [m for m in (1, 2, 5, 10, *range(20, 6000, every)) if m > before]
     start, last = time.monotonic(), None
     for state in run:
@@ -101,8 +101,7 @@ def _write_down(state: State, minutes: float, look: Look, work: Path) -> int:
     scores, asked = look(state.ema, sheet)
     row = dict(minutes=round(minutes, 2), step=state.step, loss=round(state.loss, 4))
     row |= scores
-    with open(work / "progress.jsonl", "a", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(row) + "\n")
+    add_line(work / "progress.jsonl", json.dumps(row) + "\n")
     _write_page(work, asked)
     print(f"{_in_words(row)}: look at {work / 'index.html'}", flush=True)
     return state.step
@@ -120,13 +119,12 @@ def _in_words(row: dict) -> str:
 
 def _write_page(work: Path, prompts: list[str]) -> None:
     """A page that shows the sheets, newest first, and looks again every minute."""
-    lines = whole_lines(work / "progress.jsonl")
-    rows = {round(row["minutes"]): row for row in map(json.loads, lines)}
+    noted = read_progress(work / "progress.jsonl")
+    rows = {round(row["minutes"]): row for row in noted if "minutes" in row}
     page = [PAGE]
     for minute, row in sorted(rows.items(), reverse=True):
         page.append(f"<h2>{_in_words(row)}</h2>")
         page.append(f'<img src="sheet-{minute:04d}-minutes.png" alt="">')
     page.append("<h2>What was asked for, row by row</h2><ol>")
     page += [f"<li>{prompt}</li>" for prompt in prompts]
-    text = "\n".join([*page, "</ol>\n"])
-    (work / "index.html").write_text(text, encoding="utf-8", newline="\n")
+    write_whole(work / "index.html", "\n".join([*page, "</ol>\n"]))

@@ -128,13 +128,14 @@ def produce(
             _check_writable(place)
         recipe = function(**options)
         made = recipe.make(work)
-        facts = recipe.facts | recipe.save(made, folder)
         small, without = map(recipe.choices.get, ("small", "without"))
         command = name + (" --small" if small else "")
         command += f" --without {without}" if without else ""
         file = function.__module__.split(".")[-1]
         foot = artifacts.foot_of_card(work, command, file, recipe.licence)
-        artifacts.write_card(folder, work, recipe.card.format(**facts) + foot)
+        with artifacts.moved_when_whole(folder) as fresh:
+            facts = recipe.facts | recipe.save(made, fresh)
+            artifacts.write_card(fresh, work, recipe.card.format(**facts) + foot)
 
 
 def _check_writable(folder: Path) -> None:

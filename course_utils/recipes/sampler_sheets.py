@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from course_utils import models, session
@@ -20,6 +20,7 @@ from course_utils.tiny.rivals import (
     sample_plain,
     timesteps_of,
 )
+from course_utils.training import save_whole
 from course_utils.training.speed import half_is_faster
 
 CARD = """# trilemma
@@ -90,7 +91,7 @@ def draw_sheets(
                 start = time.perf_counter()
                 images = sample_plain(pipe, sampler, k, n, timesteps)
                 seconds = torch.tensor(time.perf_counter() - start)
-                save_file({"images": images.contiguous(), "seconds": seconds}, file)
+                save_whole({"images": images.contiguous(), "seconds": seconds}, file)
                 print(f"{sampler}, seed {k}: {n} pictures in {seconds:.0f} s")
             done.append(load_file(file))
         seconds = sum(x["seconds"].item() for x in done)

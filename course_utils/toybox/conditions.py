@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from course_utils.images import check_tensor
+from course_utils.images import check_floats, check_tensor
 from course_utils.toybox.annotations import depth, edges, scribbles, segmentation
 from course_utils.toybox.attributes import ATTRIBUTES
 from course_utils.toybox.scene import Scene
@@ -69,7 +69,10 @@ def coloured(classes: Tensor) -> Tensor:
 
 def uncoloured(pictures: Tensor) -> Tensor:
     """The inverse of `coloured`; other colours count as the nearest of the known."""
-    check_tensor(pictures, "pictures")
+    check_floats(pictures, "pictures", 4)
+    if pictures.shape[1] != 3 or not pictures.isfinite().all():
+        raise ValueError("pictures must be finite, (B, 3, H, W)")
+    pictures = pictures.float()
     colours = torch.tensor(SEGMENT_COLOURS, device=pictures.device)
     apart = torch.cdist(pictures.movedim(1, -1).flatten(0, 2), colours)
     return apart.argmin(1).view(len(pictures), *pictures.shape[2:])

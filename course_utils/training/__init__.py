@@ -2,6 +2,7 @@
 
 from course_utils.training.checkpoint import State as State
 from course_utils.training.checkpoint import check_settings as check_settings
+from course_utils.training.checkpoint import save_whole as save_whole
 from course_utils.training.loop import Batch as Batch
 from course_utils.training.loop import Loss as Loss
 from course_utils.training.loop import chapter as chapter

@@ -5,12 +5,13 @@ them the file says with which settings it was made: another run may not go on fr
 """
 
 import json
+import operator
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -29,7 +30,7 @@ class State:
 def save_state(
     path: Path, state: State, optimizer: torch.optim.Optimizer, settings: dict
 ) -> None:
-    """Write all that a resumed run needs, first beside the file, then in its place."""
+    """Write all that a resumed run needs."""
     tensors = {f"model.{name}": x for name, x in state.model.state_dict().items()}
     tensors |= {f"ema.{name}": x for name, x in state.ema.state_dict().items()}
     for index, entries in optimizer.state_dict()["state"].items():
@@ -38,11 +39,28 @@ def save_state(
         }
     tensors = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
     where = json.dumps({"step": state.step, "loss": state.loss, "lr": state.lr})
+    save_whole(tensors, path, {"state": where, "settings": json.dumps(settings)})
+
+
+def save_whole(
+    tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None
+) -> None:
+    """Write a .safetensors file whole or not at all, in a folder made if missing.
+
+    A kill leaves the old file or the new one. Raises OSError, with the cure, if there
+    is no room or no right to write; the old file stays then, too.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    known = {"state": where, "settings": json.dumps(settings)}
-    save_file(tensors, unfinished, metadata=known)
-    os.replace(unfinished, path)  # a kill leaves the old file or the new, never half
+    try:
+        save_file(tensors, unfinished, metadata=metadata)
+        os.replace(unfinished, path)
+    except (OSError, SafetensorError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise OSError(
+            f"{path} cannot be written ({error}): free some space or mend its "
+            "rights, and say the same command again"
+        ) from None
 
 
 def resume(
@@ -61,14 +79,15 @@ def resume(
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         state.model.load_state_dict(_part(tensors, "model."))
         state.ema.load_state_dict(_part(tensors, "ema."))
+        entries: dict[int, dict[str, Tensor]] = {}
+        for name, x in _part(tensors, "optimizer.").items():
+            index, key = name.split(".", 1)
+            entries.setdefault(int(index), {})[key] = x
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": entries})
+        state.step = operator.index(where["step"])
+        state.loss, state.lr = float(where["loss"]), float(where["lr"])
     except Exception as error:
         raise _foreign(path, error) from error
-    state.step, state.loss, state.lr = where["step"], where["loss"], where["lr"]
-    entries: dict[int, dict[str, Tensor]] = {}
-    for name, x in _part(tensors, "optimizer.").items():
-        index, key = name.split(".", 1)
-        entries.setdefault(int(index), {})[key] = x
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": entries})
     return True
 
 
@@ -76,7 +95,7 @@ def check_settings(path: Path, settings: dict) -> None:
     """Refuse a checkpoint that was not made with these settings; others may differ."""
     try:
         with safe_open(path, "pt") as file:
-            made = json.loads((file.metadata() or {}).get("settings", "{}"))
+            made = dict(json.loads((file.metadata() or {}).get("settings", "{}")))
     except Exception as error:
         raise _foreign(path, error) from error
     wanted = json.loads(json.dumps(settings))  # a tuple comes back as a list

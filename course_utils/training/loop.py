@@ -106,10 +106,10 @@ def _steps(
         optimizer.step()
         update_ema(average, model, min(known["ema"], (step + 1) / (step + 10)))
         state = State(step + 1, value, lr, model, average)
+        yield state  # who logs it does so before it is saved: no row can be missing
         due = (step + 1) % save_every == 0 or step + 1 == steps
         if save_to and due and accelerator.is_main_process:
             save_state(save_to, state, optimizer, known)
-        yield state
 
 
 def _check(*, steps: int, warmup: int, decay: float, ema: float, save_every: int):

@@ -1,0 +1,123 @@
+"""Full disks, folders that cannot be written, odd names, no home: a sentence each."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from course_utils.check import progress
+from course_utils.commands import cli, killed, leaving, tidy
+from course_utils.models import difference
+
+ROOT = Path(__file__).resolve().parent.parent
+COURSE = [sys.executable, "-c", "from course_utils.commands.cli import main; main()"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_disk_that_fills_up_stops_a_training_with_a_sentence(tmp_path, capfd):
+    """No file may grow beyond 99 kB: the first checkpoint does not fit."""
+    import resource
+    import signal
+
+    def short_of_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (99_000, 99_000))
+        killed.recipe._check_writable = lambda folder: folder.mkdir(exist_ok=True)
+        killed.tiny_training(tmp_path)
+
+    assert killed.end_of(short_of_room) == 1
+    said = capfd.readouterr().err
+    assert re.search(
+        r"OSError: .*state.safetensors cannot be written .*free some", said
+    )
+    assert not [*tmp_path.rglob("*.part")] and not [*(tmp_path / "out").iterdir()]
+    (tmp_path / "whole").mkdir()
+    for place in (tmp_path, tmp_path / "whole"):  # there is room now: it goes on
+        assert killed.end_of(lambda: killed.tiny_training(place)) == 0  # noqa: B023
+    assert killed.left_by(tmp_path) == killed.left_by(tmp_path / "whole")
+
+
+def test_a_course_runs_in_any_folder_any_locale_and_without_a_home(notebook, tmp_path):
+    path = notebook(
+        "05_größe", "from course_utils import session\nprint('✓ größer')\n"
+        "session.record('05', share=0.5, floor=0, ceiling=1)"
+    )  # fmt: skip
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))  # as Windows saves it
+    place = tmp_path / "Ein Ordner, für alle"
+    (place / "tmp").mkdir(parents=True)
+    os.replace(path.parent, place / "notebooks")
+    env = os.environ | dict(
+        LC_ALL="C", HOME="/dev/null/none", TMPDIR=str(place / "tmp")
+    )
+    env["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests" / "no_network"), str(ROOT)])
+    done = subprocess.run(
+        [*COURSE, "run", "05", "--run", "quick"],
+        cwd=place,
+        env=env,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    rows = json.loads((place / "build/course/scores.json").read_text("utf-8"))
+    assert rows[0]["metric"] == "share"
+    assert "✓ größer" in (place / "build/course/05_größe.html").read_text("utf-8")
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """As for a user whom the system does not know, where HOME is not set."""
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "COURSE_PROGRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+
+
+def test_without_a_home_the_progress_is_not_noted_and_that_is_said(homeless):
+    assert "there is no home folder: set COURSE_PROGRESS" in progress.note("05.1")
+    said = CliRunner().invoke(cli.main, ["progress"])
+    assert said.exit_code == 1 and "Error: there is no home folder" in said.output
+
+
+def test_without_a_home_models_are_put_together_in_a_temporary_folder(homeless):
+    assert difference._cache().name.startswith("generative-vision-course-")
+    assert tidy.hide_paths("~/x and /tmp") == "~/x and /tmp"
+
+
+@pytest.mark.parametrize("verb", ["run 05", "notebooks 05", "soak", "bench tiny"])
+def test_where_nothing_can_be_written_a_verb_says_so_first(
+    verb, notebook, tmp_path, monkeypatch
+):
+    notebook("05_x", "1")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "build").touch()  # no folder can be made there
+    said = CliRunner().invoke(cli.main, verb.split())
+    assert said.exit_code == 1 and said.output.count("\n") == 1
+    assert re.search(
+        "Error: folder .*build.* cannot be written .*free some", said.output
+    )
+
+
+def test_words_of_the_system_get_a_cure():
+    error = OSError(28, "No space left on device", "/x/y.html")
+    with pytest.raises(click.ClickException, match=r"y.html .*No space .*free some"):
+        leaving.leave(lambda: (_ for _ in ()).throw(error))
+
+
+def test_a_terminal_of_plain_letters_shows_what_it_can(monkeypatch):
+    plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", plain)
+    with pytest.raises(SystemExit, match="0"):
+        leaving.leave(lambda: print("✓ größer", flush=True) is None)
+    assert plain.buffer.getvalue() == b"? gr??er\n"
+
+
+def test_no_clock_that_may_jump_measures_anything():
+    """time.time goes back when a clock is set; monotonic and perf_counter never do."""
+    for path in (ROOT / "course_utils").rglob("*.py"):
+        assert "time.time()" not in path.read_text("utf-8"), path
