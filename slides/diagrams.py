@@ -1,8 +1,4 @@
-"""What the decks draw themselves: one function a picture, its title its words.
-
-Most stand where the course has no run to show yet. When the lesson arrives, its own
-pictures take their place.
-"""
+"""What the decks draw themselves: one function a picture, its title its words."""
 
 import numpy as np
 import torch
@@ -28,49 +24,6 @@ def toybox() -> Figure:
     )
 
 
-def landscape() -> Figure:
-    """Families of generative models, by what they know of p(x)."""
-    return draw_diagram(
-        [
-            [None, None, "generative model", None],
-            [None, "knows p(x)", None, "only samples"],
-            ["exactly", None, "nearly", "GAN"],
-            ["autoregressive,\nflow", None, "VAE, energy,\ndiffusion", None],
-        ],
-        [
-            ("generative model", "knows p(x)"),
-            ("generative model", "only samples"),
-            ("knows p(x)", "exactly"),
-            ("knows p(x)", "nearly"),
-            ("exactly", "autoregressive,\nflow"),
-            ("nearly", "VAE, energy,\ndiffusion"),
-            ("only samples", "GAN"),
-        ],
-        kinds=dict.fromkeys(
-            ["GAN", "autoregressive,\nflow", "VAE, energy,\ndiffusion"], "network"
-        ),
-        title="What does a model know of the density of pictures?",
-    )
-
-
-def one_generator() -> Figure:
-    """What a GAN's generator can be given, and which paper gives it."""
-    given = ["a small picture", "a map of edges", "a sentence", "a stroke of the brush"]
-    papers = ["SRGAN", "pix2pix", "GAN-INT-CLS", "iGAN"]
-    return draw_diagram(
-        [[a, b] for a, b in zip(given, papers, strict=True)],
-        list(zip(given, papers, strict=True)),
-        kinds=dict.fromkeys(papers, "network"),
-        notes={
-            "SRGAN": "a large one",
-            "pix2pix": "a photograph",
-            "GAN-INT-CLS": "a bird that fits",
-            "iGAN": "the nearest picture that is one",
-        },
-        title="One game, four kinds of input",
-    )
-
-
 def trilemma() -> Figure:
     """Three wishes, of which each family grants two."""
     return draw_diagram(
@@ -89,56 +42,6 @@ def trilemma() -> Figure:
         ],
         kinds=dict.fromkeys(["GAN", "VAE", "diffusion"], "network"),
         title="Three wishes: each family grants two",
-    )
-
-
-def prompts() -> Figure:
-    """A language model between a wish and the picture network."""
-    return draw_diagram(
-        [["a wish", "language model", "prompt", "picture model", "picture"]],
-        [
-            ("a wish", "language model"),
-            ("language model", "prompt"),
-            ("prompt", "picture model"),
-            ("picture model", "picture"),
-        ],
-        kinds={
-            "a wish": "words",
-            "prompt": "words",
-            "language model": "network",
-            "picture model": "frozen",
-        },
-        notes={"a wish": "loneliness", "prompt": "an empty bench\nin the rain"},
-        title="One model finds the words, the other paints",
-    )
-
-
-def dreamfusion() -> Figure:
-    """A scene that learns from a frozen picture model: score distillation."""
-    return draw_diagram(
-        [
-            ["camera", "scene", "picture", "noisy picture"],
-            [None, None, "words", "U-Net"],
-            [None, "difference", None, "its guess"],
-        ],
-        [
-            ("camera", "scene"),
-            ("scene", "picture", "render"),
-            ("picture", "noisy picture", "+ noise"),
-            ("noisy picture", "U-Net"),
-            ("words", "U-Net"),
-            ("U-Net", "its guess"),
-            ("its guess", "difference", "- noise"),
-            ("difference", "scene", "moves\nthe scene", "learn"),
-        ],
-        kinds={
-            "scene": "network",
-            "U-Net": "frozen",
-            "words": "words",
-            "difference": "loss",
-        },
-        notes={"scene": "a NeRF", "words": "and the side\nthat is seen"},
-        title="A picture model teaches a solid thing",
     )
 
 
