@@ -52,7 +52,7 @@ def load(name: str, split: str = "train", folder: str | None = None) -> Pictures
     if name == "digits":
         return _digits(split)
     if name != "fashion":
-        raise ValueError(f'data must be "digits" or "fashion", not {name!r}')
+        raise ValueError(f'name must be "digits" or "fashion", not {name!r}')
     place = fashion_folder(folder)
     if place is None:
         images, labels = (_shipped(f"{split}_{kind}") for kind in ("images", "labels"))
@@ -145,6 +145,7 @@ def ring(
 
     The usual test for mode collapse. `ring_centres(modes)` are the distinct centres.
     """
+    _check_generator(generator)
     _check_count(n, "n")
     _check_count(modes, "modes")
     _check_spread(std, "std")
@@ -163,6 +164,7 @@ def swiss_roll(
     n: int, generator: torch.Generator | None = None, noise: float = 0.02
 ) -> Tensor:
     """Points (n, 2) on a spiral of one and a half turns, roughly in [-1, 1]^2."""
+    _check_generator(generator)
     _check_count(n, "n")
     _check_spread(noise, "noise")
     turn = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=generator).sqrt())
@@ -172,6 +174,7 @@ def swiss_roll(
 
 def draw(images: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
     """Draw a random batch of n rows from images, with replacement."""
+    _check_generator(generator)
     _check_count(n, "n")
     if not isinstance(images, Tensor) or not len(images):
         raise ValueError(
@@ -183,6 +186,14 @@ def draw(images: Tensor, n: int, generator: torch.Generator | None = None) -> Te
 def _check_count(value: int, name: str) -> None:
     if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+
+
+def _check_generator(value: object) -> None:
+    if value is not None and not isinstance(value, torch.Generator):
+        raise ValueError(
+            f"generator must be a torch.Generator, not {value!r:.60}: of a seed, "
+            "torch.Generator().manual_seed(seed)"
+        )
 
 
 def _check_spread(value: float, name: str) -> None:

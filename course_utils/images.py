@@ -1,9 +1,11 @@
 """Pictures (B, C, H, W) in [-1, 1]: checked, taken in parts, as bytes, in sheets."""
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -49,6 +51,63 @@ def check_whole(value: object, name: str, least: int = 1) -> None:
     """Refuse what is no whole number of at least `least`."""
     if not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+
+
+def check_number(
+    value: object, name: str, least: float = -math.inf, most: float = math.inf
+) -> None:
+    """Refuse what is no finite number from `least` to `most`."""
+    if isinstance(value, Real) and math.isfinite(value) and least <= value <= most:
+        return
+    ends = [f" of at least {least:g}"] if least > -math.inf else []
+    ends += [f" of at most {most:g}"] if most < math.inf else []
+    raise ValueError(f"{name}={value!r} must be a finite number{' and'.join(ends)}")
+
+
+def check_positive(value: object, name: str) -> None:
+    """Refuse what is no finite number above 0."""
+    check_number(value, name)
+    if value <= 0:
+        raise ValueError(f"{name}={value!r} must be above 0")
+
+
+def check_kind(value: object, name: str, kind: type, such_as: str) -> None:
+    """Refuse what is no `kind`; `such_as` says how to get one."""
+    if not isinstance(value, kind):
+        names = " or ".join(k.__name__ for k in get_args(kind) or [kind])
+        raise ValueError(
+            f"{name} must be a {names}, such as {such_as}, not {_short(value)}"
+        )
+
+
+def _short(value: object) -> str:
+    return f"{value!r:.60}" if not isinstance(value, Tensor) else "a torch.Tensor"
+
+
+def check_list(values: object, name: str, kind: type, such_as: str) -> None:
+    """Refuse what is no list or tuple of one `kind` or more."""
+    if not isinstance(values, list | tuple) or not values:
+        raise ValueError(
+            f"{name} must be a list of at least one, such as [{such_as}], "
+            f"not {_short(values)}"
+        )
+    for value in values:
+        check_kind(value, f"each of {name}", kind, such_as)
+
+
+def check_callable(value: object, name: str) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise ValueError(f"{name} must be a function or a network, not {_short(value)}")
+
+
+def check_generator(value: object) -> None:
+    """Refuse a seed or anything else that is no generator; None is one of torch's."""
+    if value is not None and not isinstance(value, torch.Generator):
+        raise ValueError(
+            f"generator must be a torch.Generator, not {_short(value)}: of a seed, "
+            "torch.Generator().manual_seed(seed)"
+        )
 
 
 def check_images(

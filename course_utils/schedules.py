@@ -9,6 +9,7 @@ only these have betas.
 
 import math
 from functools import cached_property
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -94,9 +95,19 @@ class Schedule:
         return f"Schedule({self.name}, T={self.T}, {kind}={first:.2g}..{last:.2g})"
 
 
+def check_schedule(schedule: object) -> None:
+    """Refuse what is no Schedule, such as one of diffusers'."""
+    if not isinstance(schedule, Schedule):
+        raise ValueError(
+            "schedule must be a Schedule, such as schedules.linear(), not "
+            f"{schedule!r:.60}: of a scheduler of diffusers, Schedule(plan.betas)"
+        )
+
+
 def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> Schedule:
     """Betas in a straight line (Ho et al. 2020, section 4)."""
     _at_least_two(T)
+    _check_ends(first, last)
     return Schedule(torch.linspace(first, last, T), "linear")
 
 
@@ -105,7 +116,14 @@ def scaled_linear(
 ) -> Schedule:
     """Square roots of the betas in a straight line (Stable Diffusion 1.x)."""
     _at_least_two(T)
+    _check_ends(first, last)
     return Schedule(torch.linspace(first**0.5, last**0.5, T) ** 2, "scaled_linear")
+
+
+def _check_ends(first: float, last: float) -> None:
+    for name, beta in (("first", first), ("last", last)):
+        if not isinstance(beta, Real) or not 0 < beta < 1:
+            raise ValueError(f"{name}={beta!r} must be a beta, between 0 and 1")
 
 
 def cosine(T: int = 1000, offset: float = 0.008, largest: float = 0.999) -> Schedule:

@@ -47,6 +47,8 @@ def start(lesson: str, run: str = "laptop", seed: int = 0) -> None:
 
 def reseed(seed: int) -> torch.Generator:
     """Seed Python, numpy and torch; return a fresh CPU generator with that seed."""
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed={seed!r} must be a whole number from 0 to 2**32 - 1")
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

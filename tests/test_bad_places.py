@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from course_utils import session
 from course_utils.check import progress
 from course_utils.commands import cli, killed, leaving, tidy
 from course_utils.models import difference
@@ -44,7 +46,14 @@ def test_a_disk_that_fills_up_stops_a_training_with_a_sentence(tmp_path, capfd):
     assert killed.left_by(tmp_path) == killed.left_by(tmp_path / "whole")
 
 
-def test_a_course_runs_in_any_folder_any_locale_and_without_a_home(notebook, tmp_path):
+# Python makes UTF-8 of the locale C by itself, unless it is told not to
+ASCII = dict(PYTHONIOENCODING="ascii", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+
+
+@pytest.mark.parametrize("forced", [{}, ASCII], ids=["locale C", "ASCII"])
+def test_a_course_runs_in_any_folder_any_locale_and_without_a_home(
+    forced, notebook, tmp_path
+):
     path = notebook(
         "05_größe", "from course_utils import session\nprint('✓ größer')\n"
         "session.record('05', share=0.5, floor=0, ceiling=1)"
@@ -53,9 +62,9 @@ def test_a_course_runs_in_any_folder_any_locale_and_without_a_home(notebook, tmp
     place = tmp_path / "Ein Ordner, für alle"
     (place / "tmp").mkdir(parents=True)
     os.replace(path.parent, place / "notebooks")
-    env = os.environ | dict(
-        LC_ALL="C", HOME="/dev/null/none", TMPDIR=str(place / "tmp")
-    )
+    short = tmp_path if forced else place / "tmp"
+    env = os.environ | dict(LC_ALL="C", HOME="/dev/null/none", TMPDIR=str(short))
+    env |= forced
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests" / "no_network"), str(ROOT)])
     done = subprocess.run(
         [*COURSE, "run", "05", "--run", "quick"],
@@ -68,6 +77,82 @@ def test_a_course_runs_in_any_folder_any_locale_and_without_a_home(notebook, tmp
     rows = json.loads((place / "build/course/scores.json").read_text("utf-8"))
     assert rows[0]["metric"] == "share"
     assert "✓ größer" in (place / "build/course/05_größe.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("verb", ["progress", "doctor"])
+def test_where_only_ascii_is_spoken_a_verb_shows_the_rest_as_question_marks(
+    verb, notebook, tmp_path
+):
+    place = notebook("05_größe", "1").parent.parent.rename(tmp_path.with_name("Öde"))
+    env = os.environ | ASCII | dict(LC_ALL="C", PYTHONPATH=str(ROOT))
+    env["COURSE_PROGRESS"] = str(place / "größer.json")
+    done = subprocess.run([*COURSE, verb], cwd=place, env=env, capture_output=True)
+    assert not re.search(b"Traceback|codec|surrogate", done.stdout + done.stderr)
+    assert b"?" in done.stdout if verb == "progress" else b"python " in done.stdout
+    place.rename(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL here")
+def test_what_a_killed_run_leaves_goes_with_the_next_one(notebook, tmp_path):
+    slow = notebook("05_x", "open('begun', 'w').close()\nimport time; time.sleep(99)")
+    place, begun = tmp_path / "tmp", slow.with_name("begun")
+    place.mkdir()
+    env = os.environ | dict(TMPDIR=str(place), PYTHONPATH=str(ROOT))
+    command = [*COURSE, "run", "05", "--run", "quick"]
+    running = subprocess.Popen(command, cwd=tmp_path, env=env)
+    while not begun.exists():
+        assert running.poll() is None
+        time.sleep(0.1)
+    running.kill()
+    running.wait()
+    [left] = place.glob("course-*")
+    notebook("05_x", "1")
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True)
+    assert done.returncode == 0, done.stdout
+    assert not left.exists() and not [*place.glob("course-*")]
+
+
+# verb: the folder that it keeps to itself
+KEPT = {
+    "run 05": "course",
+    "notebooks 05": "notebooks",
+    "claims 05": "claims",
+    "soak 05": "soak",
+    "bench tiny": "bench",
+    "train oracle": "train/oracle",
+}
+
+
+@pytest.mark.parametrize("verb", KEPT)
+def test_a_second_run_in_a_folder_says_that_the_first_is_at_work(
+    verb, notebook, tmp_path, monkeypatch
+):
+    notebook("05_x", "1")
+    monkeypatch.chdir(tmp_path)
+    with session.lock(f"build/{KEPT[verb]}", "course this, too"):
+        said = CliRunner().invoke(cli.main, verb.split())
+    assert said.exit_code == 1 and said.output.count("\n") == 1
+    assert re.search(
+        rf"in use \(course this, too, process {os.getpid()}, since .*wait for its end",
+        said.output,
+    )
+    assert not [*Path("build").rglob("*.ipynb")]
+
+
+def test_of_two_real_runs_at_once_the_second_says_so(notebook, tmp_path):
+    waits = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.1)"
+    go = notebook("05_x", waits).with_name("go")
+    env = os.environ | dict(PYTHONPATH=str(ROOT))
+    command = [*COURSE, "run", "05", "--run", "quick"]
+    first = subprocess.Popen(command, cwd=tmp_path, env=env)
+    while not (tmp_path / "build/course/.locked-by").exists():
+        assert first.poll() is None
+        time.sleep(0.1)
+    second = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True)
+    go.touch()
+    assert second.returncode == 1 and second.stderr.startswith(b"Error: folder ")
+    assert b"in use (course run, process %d" % first.pid in second.stderr
+    assert first.wait() == 0
 
 
 @pytest.fixture

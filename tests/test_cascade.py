@@ -83,7 +83,7 @@ def test_a_loaded_cascade_knows_its_sizes_and_draws(pipe):
     assert images.shape == (2, 3, 64, 64) and images.abs().max() <= 1
     alone = mended.draw_cascade(pipe, ["a blue car"], steps=(2, 2), seed=1)
     torch.testing.assert_close(alone[0], images[1], atol=1e-4, rtol=1e-3)
-    with pytest.raises(ValueError, match="a list of texts"):
+    with pytest.raises(ValueError, match="a list of at least one text"):
         mended.draw_cascade(pipe, "a red cat")
 
 

@@ -123,7 +123,7 @@ def test_a_damaged_idx_file_is_refused(tmp_path):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match='data must be "digits" or "fashion"'):
+    with pytest.raises(ValueError, match='name must be "digits" or "fashion"'):
         data.load("mnist")
     with pytest.raises(ValueError, match='split must be "train" or "test"'):
         data.load("digits", "valid")

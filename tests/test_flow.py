@@ -128,9 +128,9 @@ def test_eulers_steps_on_tiny_as_a_flow_are_those_of_ddim():
     ("call", "words"),
     [
         (lambda: diffusion.flow_grid(0), "steps must be a whole number"),
-        (lambda: diffusion.flow_grid(2, 0.0), "shift must be above 0"),
-        (lambda: diffusion.flow_times(2, std=0.0), "std must be above 0"),
-        (lambda: diffusion.euler_path(None, pair()[0], [0.0, 1.0]), "grid must fall"),
+        (lambda: diffusion.flow_grid(2, 0.0), "shift=0.0 must be above 0"),
+        (lambda: diffusion.flow_times(2, std=0.0), "std=0.0 must be above 0"),
+        (lambda: diffusion.euler_path(len, pair()[0], [0.0, 1.0]), "grid must fall"),
         (lambda: diffusion.straightness([pair()[0]], [1.0, 0.0]), "as many times"),
         (lambda: diffusion.flow_path(*pair(), torch.zeros(2)), "one time for each"),
         (lambda: diffusion.flow_velocity(pair()[0], pair(2)[0]), "must have the shape"),

@@ -79,7 +79,7 @@ def test_an_edit_is_judged_from_what_the_oracle_sees():
     [
         (None, SOME, "images"),
         (torch.zeros(2, 3, 64, 64), SOME, "2 images need as many edits, not 42"),
-        (torch.zeros(0, 3, 64, 64), [], "need as many"),
+        (torch.zeros(0, 3, 64, 64), [], "edits must be a list"),
     ],
 )
 def test_what_does_not_fit_is_refused(images, some, message):

@@ -262,7 +262,7 @@ def test_large_maps_of_places_are_the_networks_own(like_sd):
         (dict(cross=1.2), r"cross=1.2 must be in \[0, 1\]"),
         (dict(self_=float("nan")), "self_=nan must be in"),
         (dict(self_=torch.zeros(3)), r"self_ has shape \(3,\)"),
-        (dict(steps=0), "num_steps"),
+        (dict(steps=0), "steps=0 must be"),
     ],
 )
 def test_what_cannot_be_is_refused(pipe, wrong, message):

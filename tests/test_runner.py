@@ -222,12 +222,13 @@ def test_cell_ids_are_unique_and_come_out_the_same_again():
 
 
 def test_saving_is_whole_or_not_at_all(tmp_path, monkeypatch):
-    file = tmp_path / "x.json"
-    tidy.replace_file(file, "old")
+    nb, file = noisy_notebook(), tmp_path / "x.ipynb"
+    tidy.save_notebook(nb, file)
+    before, nb.cells = file.read_text("utf-8"), []
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError))
     with pytest.raises(OSError):
-        tidy.replace_file(file, "new")
-    assert file.read_text() == "old"
+        tidy.save_notebook(nb, file)
+    assert file.read_text("utf-8") == before
 
 
 def test_the_network_block_blocks():

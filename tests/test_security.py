@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from course_utils import models, training
-from course_utils.commands import index, page
+from course_utils.commands import index, page, site
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = [*ROOT.glob("course_utils/**/*.py"), *ROOT.glob("deploy/**/*.py")]
@@ -222,12 +223,61 @@ def test_without_either_guard_a_script_would_have_run(tmp_path, monkeypatch):
     assert shown_title(text.replace(page.POLICY, ""), tmp_path) == "owned"
 
 
+THEME = "document.body.dataset.theme = 'auto';"
+SITE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<title>A site</title><link rel="stylesheet" href="site.css">
+<script src="site.js"></script></head>
+<body>
+    <script>{theme}</script>{body}</body></html>"""
+
+
+def guarded(folder, body):
+    """A page as the website's are, with this in it, and a script and a style beside."""
+    (folder / "site.js").write_text("document.title = 'ours runs'")
+    (folder / "site.css").write_text("body { color: red }")
+    file = folder / "site.html"
+    file.write_text(SITE.format(theme=THEME, body=body), "utf-8")
+    site.guard(file)
+    return file.read_text("utf-8")
+
+
+def test_a_page_of_the_website_names_its_own_script_and_no_other(tmp_path):
+    text = guarded(tmp_path, f"<body><script>{DID}</script>")
+    found = page.BeautifulSoup(text, "html.parser")
+    [policy] = found.select("meta[http-equiv=Content-Security-Policy]")
+    assert policy.find_previous_sibling()["charset"] == "utf-8"  # and nothing before it
+    assert policy["content"].count("sha256-") == 1
+    assert site._hashed(THEME) in policy["content"]
+    for kind in ("script", "object", "frame", "default"):
+        assert "unsafe" not in policy["content"].partition(f"{kind}-src")[2][:60]
+    other = tmp_path / "other.html"
+    other.write_text("<p>no head</p>")
+    with pytest.raises(ValueError, match="other.html has no <head>"):
+        site.guard(other)
+
+
+@pytest.mark.skipif(not BROWSER, reason="needs chromium")
+def test_on_the_website_its_own_scripts_run_and_no_others(tmp_path):
+    viewer = f"<iframe srcdoc='<p>a mesh</p><script>parent.{DID}</script>'></iframe>"
+    attacks = "".join(x for x in ATTACKS if "refresh" not in x)
+    text = guarded(tmp_path, attacks + viewer)
+    shown = seen(text, tmp_path)
+    assert shown.title.string == "ours runs"
+    assert shown.body["data-theme"] == "auto"
+    policy = re.search(r"<meta http-equiv.*?>", text)[0]
+    assert seen(text.replace(policy, ""), tmp_path).title.string == "owned"
+
+
 def shown_title(text, folder):
     """The title of a page after a browser has read it."""
+    return seen(text, folder).title.string
+
+
+def seen(text, folder):
+    """What a browser has made of a page."""
     file = folder / "page.html"
     file.write_text(text, "utf-8")
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     command += ["--virtual-time-budget=2000", f"--user-data-dir={folder / 'profile'}"]
     done = subprocess.run([*command, file.as_uri()], capture_output=True, timeout=120)
-    found = page.BeautifulSoup(done.stdout.decode(), "html.parser")
-    return found.title.string
+    return page.BeautifulSoup(done.stdout.decode(), "html.parser")

@@ -1,5 +1,6 @@
 """What is killed at any moment ends as if it had not been, and a course can run on."""
 
+import json
 import os
 import re
 
@@ -67,7 +68,7 @@ def test_a_soak_finds_the_run_that_leaves_a_file(notebook, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(soak.random.Random, "randrange", lambda *_: 7)
     assert soak.soak(times=1) is False
-    [row] = soak.json.loads((tmp_path / "build/soak/soak.json").read_text())
+    [row] = json.loads((tmp_path / "build/soak/soak.json").read_text())
     assert row["files"] == [str(path.with_name("litter.txt"))] and not row["error"]
     with pytest.raises(ValueError, match="times must be a whole number from 1 on"):
         soak.soak(times=-1)

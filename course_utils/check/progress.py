@@ -15,6 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from course_utils.training import write_json
+
 NAME = "course-progress.json"
 COURSE = "generative-vision-course"
 
@@ -115,8 +117,6 @@ def change(path: Path, edit: Callable[[dict], None]) -> None:
             before = json.dumps(kept)
             edit(kept)
             if json.dumps(kept) != before:
-                part = path.with_name(f".{path.name}.part")
-                part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-                os.replace(part, path)  # whole, or not at all
+                write_json(path, kept)
     except Timeout:
         raise OSError(f"{path} is in use by another program: try again") from None

@@ -43,11 +43,13 @@ def set_address(address: str, root: Path | None = None) -> list[str]:
     cell. Raises ValueError, before anything is written, for what is no address and for
     a file that has lost its place for it.
     """
+    from course_utils.training import write_whole  # late: it imports torch
+
     root = root or choice.root()
     changed = []
     for path, text in texts(checked(address) if address else "", root).items():
         if path.read_text("utf-8") != text:
-            tidy.replace_file(path, text)
+            write_whole(path, text)
             changed.append(path.relative_to(root).as_posix())
     return changed
 

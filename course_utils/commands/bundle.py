@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 
 from course_utils import __version__
-from course_utils.commands import choice, tidy
+from course_utils.commands import choice
+from course_utils.training import own_folder, write_json, write_whole
 
 LISTING = "bundle.json"
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "course_utils", "course_weights")
@@ -96,8 +96,8 @@ def _own_wheel(root: Path, wheels: Path) -> Path:
     """Build the course's wheel from a copy: setuptools leaves things where it works."""
     for old in wheels.glob("generative_vision_course-*.whl"):
         old.unlink()
-    with tempfile.TemporaryDirectory(prefix="course-wheel-") as work:
-        copy = Path(work) / "course"
+    with own_folder() as work:
+        copy = work / "course"
         copy.mkdir()
         for name in SOURCES:
             source = root / name
@@ -148,7 +148,7 @@ def _lay_out(root: Path, folder: Path) -> None:
         course="generative-vision-course",
         slides=", the slides in `slides`" if slides.is_dir() else "",
     )
-    tidy.replace_file(folder / "README.md", text)
+    write_whole(folder / "README.md", text)
 
 
 def _list(folder: Path, made: list[dict[str, str]]) -> dict[str, str]:
@@ -158,7 +158,7 @@ def _list(folder: Path, made: list[dict[str, str]]) -> dict[str, str]:
     names = [name for name in names if not re.search(r"(^|/)\.", name)]  # .venv
     files = {name: _digest_of(folder / name) for name in names}
     listing = {"course": __version__, "made": made, "files": files}
-    tidy.replace_file(folder / LISTING, json.dumps(listing, indent=1) + "\n")
+    write_json(folder / LISTING, listing)
     return files
 
 

@@ -12,10 +12,11 @@ from contextlib import closing
 from pathlib import Path
 
 from course_utils import session
-from course_utils.commands import choice, costs, index, parallel, runner, tidy
+from course_utils.commands import choice, costs, index, parallel, runner
 from course_utils.commands.findings import free_memory
 from course_utils.commands.parallel import Job
 from course_utils.commands.status import Status
+from course_utils.training import write_json, write_whole
 
 ENOUGH = 0.8  # the share of runs in which a claim must hold
 HEAD = """# Conclusions that hold
@@ -58,10 +59,10 @@ def try_again(
         tasks = [x for x in tasks if keys[x.source][x.values["seed"]] not in done]
         for job, claims in _runs(tasks, jobs):
             done[keys[job.source][job.values["seed"]]] = claims
-            tidy.replace_file(folder / "claims.json", json.dumps(done, indent=1) + "\n")
+            write_json(folder / "claims.json", done)
         ran = {path: [done[k] for k in keys[path] if k in done] for path in sources}
         rows = [row for path in sources for row in times_held(path.stem, ran[path])]
-        tidy.replace_file(folder / "claims.md", claims_table(rows, seeds, size))
+        write_whole(folder / "claims.md", claims_table(rows, seeds, size))
     whole = all(len(runs) == seeds for runs in ran.values())
     return _told(rows, folder / "claims.md") and whole
 

@@ -10,7 +10,7 @@ import math
 import re
 from pathlib import Path
 
-from course_utils.commands import choice, costs, slides, systems, tidy
+from course_utils.commands import choice, costs, slides, systems
 from course_utils.commands.evidence import Lesson
 
 NAME = "INSTRUCTORS.md"
@@ -23,11 +23,13 @@ PRINT = Path(__file__).with_suffix(".css")
 
 def refresh() -> None:
     """Write the tables of the guide and the README anew, where there are such files."""
+    from course_utils.training import write_whole  # late: it imports torch
+
     for path in (choice.root() / "slides" / NAME, choice.root() / "README.md"):
         if path.is_file():
             text = path.read_text("utf-8")
             if (new := refreshed(text)) != text:
-                tidy.replace_file(path, new)
+                write_whole(path, new)
 
 
 def refreshed(text: str) -> str:
@@ -95,6 +97,7 @@ def printed(folder: Path | None = None) -> Path:
     That is build/ if none is given: not build/slides, which a bundle takes to learners.
     """
     from course_utils.commands import page  # brings nbconvert: only if it is wanted
+    from course_utils.training import write_whole  # late: it imports torch
 
     text = (choice.root() / "slides" / NAME).read_text("utf-8")
     text = re.sub(r"<!--.*?-->\n?", "", text.replace("<details>", "<details open>"))
@@ -102,8 +105,7 @@ def printed(folder: Path | None = None) -> Path:
     render = page.MarkdownWithMath(renderer=page.Math(escape=False)).render
     title = re.search(r"^# (.+)$", text, re.MULTILINE)[1]
     file = (folder or choice.root() / "build") / f"{Path(NAME).stem}.html"
-    file.parent.mkdir(parents=True, exist_ok=True)
     style = f"{page.highlighting()}\n{PRINT.read_text('utf-8')}"
-    tidy.replace_file(file, page.document(title, f"<main>{render(text)}</main>", style))
+    write_whole(file, page.document(title, f"<main>{render(text)}</main>", style))
     print(f"to print: {file}", flush=True)
     return file

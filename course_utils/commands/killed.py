@@ -11,7 +11,6 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,14 +141,14 @@ def kill(
     left, bit for bit.
     """
     rng, killed = random.Random(seed), 0
-    with tempfile.TemporaryDirectory(prefix="course-kill-") as folder:
-        began, whole = time.monotonic(), Path(folder) / "undisturbed"
+    with training.own_folder() as folder:
+        began, whole = time.monotonic(), folder / "undisturbed"
         whole.mkdir()
         if end_of(lambda: work(whole)):
             raise RuntimeError("the undisturbed run failed")
         lasts, right = time.monotonic() - began, left_by(whole)
         while killed < times:
-            place = Path(folder) / f"killed {killed} Übung"
+            place = folder / f"killed {killed} Übung"
             place.mkdir()
             moments = [
                 rng.uniform(0, 1.1 * lasts) for _ in range(rng.randint(1, again))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from course_utils import check
 from course_utils.check import progress
-from course_utils.commands import choice, index, page, tidy
+from course_utils.commands import choice, index, page
+from course_utils.training import write_whole
 
 STYLE = """table { border-collapse: collapse; }
 th { font-weight: 600; text-align: left; }
@@ -59,7 +60,7 @@ def own(clear: bool = False, keep: bool | None = None) -> bool:
         return True
     place = path.with_suffix(".html")
     place.parent.mkdir(parents=True, exist_ok=True)
-    tidy.replace_file(place, own_page(passed, tasks))
+    write_whole(place, own_page(passed, tasks))
     print(f"open {place}")
     return True
 
@@ -119,7 +120,7 @@ def group(folder: Path) -> bool:
             f"{name:<{width}}  {_total(passed, tasks):<12}  {' '.join(done)}".rstrip()
         )
     place = Path("class-progress.html")
-    tidy.replace_file(place, class_page(found, tasks))
+    write_whole(place, class_page(found, tasks))
     print(f"\n{index.count(len(found), 'learner')}; open {place}")
     return not complaints
 

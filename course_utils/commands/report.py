@@ -24,6 +24,7 @@ from course_utils.commands import (
 from course_utils.commands.findings import free_memory
 from course_utils.commands.parallel import Job
 from course_utils.commands.status import Status
+from course_utils.training import write_json, write_whole
 
 SPARE = 0.9  # lessons may take this of the free memory; the rest is for a browser
 
@@ -60,7 +61,7 @@ def course(
                 rows[job.source.stem]["began"] -= began
                 nb = nbformat.read(job.out, as_version=4)
                 text = page.lesson(nb, row, job.source)
-                tidy.replace_file(job.out.with_suffix(".html"), text)
+                write_whole(job.out.with_suffix(".html"), text)
                 _write(folder, done | rows)
         except KeyboardInterrupt:
             print(f"{len(rows)} of {index.count(len(tasks), 'lesson')} had ended, kept")
@@ -152,11 +153,11 @@ def _read(folder: Path) -> dict[str, dict]:
 
 def _write(folder: Path, done: dict[str, dict]) -> None:
     done = dict(sorted(done.items()))
-    tidy.replace_file(folder / "lessons.json", json.dumps(done, indent=1) + "\n")
-    tidy.replace_file(folder / "index.html", index.index(done))
+    write_json(folder / "lessons.json", done)
+    write_whole(folder / "index.html", index.index(done))
     rows = [row for name in done for row in _flat(name, done[name])]
     lines = ",\n".join(map(json.dumps, rows))
-    tidy.replace_file(folder / "scores.json", f"[\n{lines}\n]\n")
+    write_whole(folder / "scores.json", f"[\n{lines}\n]\n")
 
 
 def _flat(name: str, row: dict) -> list[dict]:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-import tempfile
+import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,6 +59,9 @@ def run(
     size or kernel that cannot be meant, and LessonFailed when a cell fails, takes too
     long, or kills its kernel.
     """
+    from course_utils import session  # late: they import torch
+    from course_utils.training import own_folder
+
     source, values, watch = Path(notebook), parameters or {}, watch or Watch()
     source = source if source.suffix == ".ipynb" else lessons([str(notebook)])[0]
     if not source.is_file():
@@ -69,28 +72,24 @@ def run(
     refuse(nb, values, source.name)
     watch.cells = len(nb.cells) + bool(values)  # papermill puts in a cell with them
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = tempfile.TemporaryDirectory(
-        prefix="course-", ignore_cleanup_errors=True
-    )
-    with temporary as work:
-        kernel = kernel_class(Path(work), source.parent, watch, threads or _threads())
-        result = _execute(source, out, values, timeout, watch, kernel)
-        result = result._replace(**_notes(Path(work)))
+    with own_folder() as work:
+        kernel = kernel_class(work, source.parent, watch, threads or session.threads())
+        copy = work / "lesson.ipynb"  # papermill notes a path: it may be an odd one
+        shutil.copyfile(source, copy)
+        nb, result = _execute(copy, values, timeout, watch, kernel)
+        save_notebook(strip_notebook(nb), out)
+        result = result._replace(notebook=out, **_notes(work))
     if result.error:
         raise LessonFailed(source.stem, result)
     return result
 
 
-def _threads() -> int:
-    from course_utils import session  # late: it imports torch
-
-    return session.threads()
-
-
 def _execute(
-    source: Path, out: Path, values: dict, timeout: int, watch: Watch, kernel: type
-) -> Result:
+    source: Path, values: dict, timeout: int, watch: Watch, kernel: type
+) -> tuple[nbformat.NotebookNode, Result]:
+    """Run the copy of a lesson; return it with its outputs, and what it took."""
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # `_reason` says it all
+    out = source.with_name("done.ipynb")
     error, began, at = None, time.perf_counter(), time.monotonic()
     try:
         with looking(watch.look):
@@ -112,17 +111,17 @@ def _execute(
     seconds = time.perf_counter() - began
     nb = nbformat.read(out, as_version=4)
     reason = _reason(nb, error, timeout, watch) if error else ""
-    save_notebook(strip_notebook(nb), out)
     peak, warned = watch.peak_mb, tuple(_warnings(nb))
-    return Result(out, seconds, peak, [], reason, warned, began=at)
+    return nb, Result(out, seconds, peak, [], reason, warned, began=at)
 
 
 def _notes(work: Path) -> dict[str, Any]:
     """Read what the lesson noted on its way: scores, claims, the weights it opened."""
-    scores, claims, weights = (
-        path.read_text("utf-8").splitlines() if path.exists() else []
+    texts = (
+        path.read_text("utf-8") if path.exists() else ""
         for path in (work / "scores.jsonl", work / "claims.jsonl", work / "weights.txt")
-    )
+    )  # of a kernel that was killed the last line may have no end: it does not count
+    scores, claims, weights = (x[: x.rfind("\n") + 1].splitlines() for x in texts)
     return {
         "scores": [*map(json.loads, scores)],
         "claims": tuple(map(json.loads, claims)),

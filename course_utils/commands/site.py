@@ -5,6 +5,8 @@ All pages are first laid out in build/site-source, as in the repository: those o
 docs/conf.py tells how, makes build/site of them.
 """
 
+import base64
+import hashlib
 import importlib.util
 import os
 import re
@@ -14,7 +16,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from course_utils.commands import choice, gallery, site_lessons, slides
+from course_utils.commands import address, choice, gallery, site_lessons, slides
+from course_utils.training import write_whole
 
 GUIDES = ("slides/INSTRUCTORS.md", "deploy/README.md", "deploy/capacity.md")
 ABOUT = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
@@ -27,6 +30,15 @@ fills the screen, and `p` opens what the speaker reads. Each picture and number 
 slide comes from the lessons.
 
 """
+# What a page of the website may do: show and search what lies beside it. The scripts of
+# Sphinx and the theme run, known by their place or a hash; none that a lesson printed
+POLICY = (
+    "default-src 'none'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: {badges}; media-src 'self' data:; font-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'"
+)
+HEAD = re.compile(r"<head>\s*(<meta charset=\"utf-8\" ?/?>)?")
+OWN = re.compile(r"<body>\s*<script>(.*?)</script>", re.DOTALL)
 LINE = '- <a href="slides/{}.html">{}</a>\n'
 NO_DECKS = """# Slides
 
@@ -52,10 +64,36 @@ def website(folder: Path | None = None) -> Path:
         place.mkdir(parents=True)
     lay_out(source, _decks(folder / "slides"))
     _sphinx(source, folder)
+    for page in folder.rglob("*.html"):
+        if page.parent != folder / "slides":  # Marp's own pages
+            guard(page)
     for path in choice.lessons():  # to download
         shutil.copy(path, folder / "notebooks")
     print(f"website: open {os.path.relpath(folder / 'index.html')}")
     return folder
+
+
+def guard(page: Path) -> None:
+    """Write a content security policy into a page: see POLICY.
+
+    Of scripts in the page itself only the theme's, the first thing in its body, may
+    run.
+    """
+    text = page.read_text("utf-8")
+    own = OWN.match(text, max(text.find("<body>"), 0))
+    scripts = f" {_hashed(own[1])}" if own else ""
+    badges = " ".join((address.BADGE, f"{address.BINDER}/"))
+    policy = POLICY.format(scripts=scripts, badges=badges)
+    tag = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    head = HEAD.search(text)
+    if not head:
+        raise ValueError(f"{page} has no <head>: Sphinx made something unknown of it")
+    write_whole(page, text[: head.end()] + tag + text[head.end() :])
+
+
+def _hashed(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def lay_out(source: Path, decks: Sequence[Path] = ()) -> None:

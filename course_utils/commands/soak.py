@@ -10,10 +10,8 @@ Quick size, one after the other. What is looked at after each run:
 """
 
 import gc
-import json
 import os
 import random
-import shutil
 import statistics
 import tempfile
 import time
@@ -24,7 +22,8 @@ from pathlib import Path
 import psutil
 
 from course_utils import session
-from course_utils.commands import choice, runner, tidy
+from course_utils.commands import choice, runner
+from course_utils.training import own_folder, write_json
 
 GROWTH_MB = 30  # between the medians of the first and the last third of all runs
 HIGHER = 1.3  # a kernel's peak, beside the median of the same lesson's other runs
@@ -51,8 +50,7 @@ def soak(lessons: Sequence[str] = (), times: int = 50, seed: int = 0) -> bool:
                 row["files"] = sorted(files_now(place) - before)
                 rows.append(row)
                 print(as_a_line(row), flush=True)
-                text = json.dumps(rows, indent=1) + "\n"
-                tidy.replace_file(folder / "soak.json", text)
+                write_json(folder / "soak.json", rows)
         finally:  # a Ctrl-C, too, wants to know what was found so far
             took = session.duration(time.monotonic() - began)
             print("\n".join([*found_wrong(rows), summary(rows, took)]), flush=True)
@@ -129,17 +127,16 @@ def found_wrong(rows: list[dict]) -> list[str]:
 @contextmanager
 def own_temporary() -> Iterator[Path]:
     """Let this process and its children use a temporary folder of their own."""
-    place, old = Path(tempfile.mkdtemp(prefix="course-")), tempfile.tempdir
-    before, os.environ["TMPDIR"] = os.environ.get("TMPDIR"), str(place)
-    tempfile.tempdir = str(place)
-    try:
-        yield place
-    finally:
-        tempfile.tempdir = old
-        del os.environ["TMPDIR"]
-        if before is not None:
-            os.environ["TMPDIR"] = before
-        shutil.rmtree(place, ignore_errors=True)
+    old, before = tempfile.tempdir, os.environ.get("TMPDIR")
+    with own_folder() as place:
+        tempfile.tempdir = os.environ["TMPDIR"] = str(place)
+        try:
+            yield place
+        finally:
+            tempfile.tempdir = old
+            del os.environ["TMPDIR"]
+            if before is not None:
+                os.environ["TMPDIR"] = before
 
 
 def files_now(temporary: Path) -> set[str]:

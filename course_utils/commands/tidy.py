@@ -76,20 +76,10 @@ def dress(
 
 def save_notebook(nb: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook whole or not at all: the old one stays until the new is full."""
+    from course_utils.training import write_whole  # late: it imports torch
+
     text = nbformat.writes(nb, version=4) + "\n"
-    replace_file(path, text)
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Put `text` in the file `path` in one step, so that a kill leaves no half file."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, text)
 
 
 def _new_id(cell: nbformat.NotebookNode, seen: dict[str, int]) -> str:
@@ -139,5 +129,6 @@ def hide_paths(text: str) -> str:
         if len(place) > 3:
             pattern = rf"(?<![\w.~-]){re.escape(place)}(?=[/\\])"
             text = re.sub(pattern, lambda _, p=place: places[p], text)
-    its_own = r"<temp>[/\\]course-\w+(?=[/\\])"  # the folder that runner.run makes
+    # the folder that runner.run makes
+    its_own = r"<temp>[/\\]course-\d+-\w+-\w+(?=[/\\])"
     return re.sub(its_own, "<temp>", text)

@@ -5,15 +5,24 @@ Lipman et al. 2022; rectified flow, Liu et al. 2022; in the letters of Stable Di
 the network predicts the velocity dz/dt = noise - x0.
 """
 
-import math
 from collections.abc import Callable
+from itertools import pairwise
+from numbers import Real
 
 import torch
 from torch import Tensor
 
 from course_utils.diffusion.forward import check_same
-from course_utils.images import check_floats
-from course_utils.schedules import Schedule
+from course_utils.images import (
+    check_callable,
+    check_floats,
+    check_generator,
+    check_list,
+    check_number,
+    check_positive,
+    check_whole,
+)
+from course_utils.schedules import Schedule, check_schedule
 
 Velocity = Callable[[Tensor, Tensor], Tensor]  # v(z_t, t): t (B,) in [0, 1]
 
@@ -44,8 +53,10 @@ def flow_times(
     The middle counts most, where a point lies near many lines (Esser et al. 2024, eq.
     19); SD3 takes mean 0 and std 1.
     """
-    if std <= 0:
-        raise ValueError(f"std must be above 0, not {std}: it spreads the times")
+    check_whole(n, "n")
+    check_number(mean, "mean")
+    check_positive(std, "std")
+    check_generator(generator)
     return torch.sigmoid(mean + std * torch.randn(n, generator=generator))
 
 
@@ -57,8 +68,7 @@ def flow_grid(steps: int, shift: float = 1.0) -> list[float]:
     """
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps must be a whole number from 1 on, not {steps!r}")
-    if not 0 < shift < math.inf:
-        raise ValueError(f"shift must be above 0, not {shift}: 1 spaces them evenly")
+    check_positive(shift, "shift")
     even = [1 - k / steps for k in range(steps + 1)]
     return [shift * t / (1 + (shift - 1) * t) for t in even]
 
@@ -72,11 +82,13 @@ def euler_path(model: Velocity, noise: Tensor, grid: list[float]) -> list[Tensor
     grid   falling times, such as those of flow_grid
     Returns all the z, the noise first: len(grid) tensors.
     """
-    if len(grid) < 2 or any(a <= b for a, b in zip(grid, grid[1:], strict=False)):
-        raise ValueError(f"grid must fall, such as flow_grid(4), not {grid}")
+    check_callable(model, "model")
+    check_floats(noise, "noise")
+    _check_falling(grid)
     path = [noise]
     for t, to in zip(grid, grid[1:], strict=False):
         v = model(path[-1], noise.new_full((len(noise),), t))
+        check_same("noise", noise, "what the model answers", v)
         path.append(path[-1] + (to - t) * v)
     return path
 
@@ -87,6 +99,8 @@ def straightness(path: list[Tensor], grid: list[float]) -> Tensor:
     The mean of |v - (z_0 - z_1)|^2 over time, in parts of |z_0 - z_1|^2, with z_0 the
     start and z_1 the end (Liu et al. 2022, eq. 4, made free of units).
     """
+    check_list(path, "path", Tensor, "*euler_path(model, noise, grid)")
+    _check_falling(grid)
     if len(path) != len(grid):
         raise ValueError(f"path has {len(path)} points: grid must have as many times")
     chord = (path[0] - path[-1]).flatten(1)  # per unit of time, as t goes from 0 to 1
@@ -98,11 +112,18 @@ def straightness(path: list[Tensor], grid: list[float]) -> Tensor:
     return total / chord.square().sum(1)
 
 
+def _check_falling(grid: list[float]) -> None:
+    check_list(grid, "grid", Real, "*flow_grid(4)")
+    if len(grid) < 2 or any(a <= b for a, b in pairwise(grid)):
+        raise ValueError(f"grid must fall, such as flow_grid(4), not {grid}")
+
+
 def flow_time(schedule: Schedule) -> Tensor:
     """The flow's time of each step of a diffusion, (T,): sigma / (signal + sigma).
 
     There z_t is x_t but for its size: both have noise and x0 in the same proportion.
     """
+    check_schedule(schedule)
     return schedule.sigma / (schedule.signal + schedule.sigma)
 
 
@@ -114,6 +135,7 @@ def as_flow(model: Callable[..., Tensor], schedule: Schedule) -> Velocity:
     fraction where t falls between two; networks of diffusers take such. What the flow
     is told beside z and t goes to the network.
     """
+    check_callable(model, "model")
     known = {"cpu": flow_time(schedule)}  # on each device once
 
     def velocity_of(z: Tensor, t: Tensor, *told: object) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from course_utils.images import check_tensor
-from course_utils.schedules import Schedule
+from course_utils.schedules import Schedule, check_schedule
 
 Model = Callable[[Tensor, Tensor], Tensor]
 _PREDICTS = 'predicts must be "noise", "x0" or "v", not {!r}'
@@ -97,6 +97,7 @@ def levels(t: int, to: int, schedule: Schedule) -> tuple[Tensor, Tensor]:
 
     At to = -1, the clean picture, they are 1 and 0.
     """
+    check_schedule(schedule)
     t, to = whole(t, "t"), whole(to, "to")
     if not -1 <= to < t < schedule.T:
         raise ValueError(
@@ -152,6 +153,7 @@ def _signal_and_sigma(
     t: Tensor, schedule: Schedule, x: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Look up signal[t] and sigma[t], shaped to multiply x."""
+    check_schedule(schedule)
     if not isinstance(t, Integral):
         check_tensor(t, "t")
     t = torch.as_tensor(t, device=x.device)

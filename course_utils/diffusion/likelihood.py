@@ -4,6 +4,7 @@ The letters are those of `sde`. Every point of the flow moves without noise, and
 every t their density is that of the SDE, p_t.
 """
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,14 @@ from torch import Tensor
 
 from course_utils.diffusion.forward import check_same
 from course_utils.diffusion.sde import Process, Score, Time, column
+from course_utils.images import (
+    check_callable,
+    check_floats,
+    check_generator,
+    check_kind,
+    check_number,
+    check_positive,
+)
 
 EPSILON = 1e-5  # where the flow ends: at t = 0 itself a score may be infinite
 
@@ -53,8 +62,16 @@ def log_likelihood(
     the same all along: right on average (eq. 40). RK45 of scipy, with `tolerance`
     relative and absolute; x0 (B, ...) in float64 for small ones.
     """
-    if probes is not None and probes < 1:
-        raise ValueError(f"probes={probes} must be 1 or more, or None for exact")
+    check_callable(score, "score")
+    check_floats(x0, "x0")
+    check_generator(generator)
+    if x0.ndim < 2 or not x0.isfinite().all():
+        raise ValueError("x0 must be finite, (B, ...): one point is x0[None]")
+    check_kind(process, "process", Process, "sde.VP()")
+    check_number(start, "start", 0, 1)
+    check_positive(tolerance, "tolerance")
+    if probes is not None and not (isinstance(probes, Integral) and probes > 0):
+        raise ValueError(f"probes={probes!r} must be 1 or more, or None for exact")
     along, size = _directions(x0, probes, generator), x0.numel()
 
     def slope(t: float, now: np.ndarray) -> np.ndarray:

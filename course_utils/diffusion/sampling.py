@@ -9,8 +9,8 @@ from torch import Tensor
 
 from course_utils.diffusion.forward import Model, same_step, whole
 from course_utils.diffusion.steps import ddpm_step
-from course_utils.images import check_tensor
-from course_utils.schedules import Schedule
+from course_utils.images import check_callable, check_floats, check_generator
+from course_utils.schedules import Schedule, check_schedule
 
 Step = Callable[..., Tensor]  # see the signature in `steps`
 
@@ -62,7 +62,10 @@ def trajectory(
     generator  with it all the noise is drawn from it: the walk can be repeated
     options    keywords of the step, such as predicts="v" or eta=1
     """
-    check_tensor(x_T, "x_T")
+    check_floats(x_T, "x_T")
+    check_schedule(schedule)
+    check_callable(model, "model")
+    check_generator(generator)
     if "noise" in options:
         raise ValueError("noise would be the same at every step: pass a generator")
     _check_step(step, schedule, options)

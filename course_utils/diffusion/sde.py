@@ -20,7 +20,7 @@ from torch import Tensor
 
 from course_utils.diffusion.forward import Model, check_same
 from course_utils.diffusion.mixtures import Mixture
-from course_utils.schedules import Schedule
+from course_utils.schedules import Schedule, check_schedule
 
 Score = Callable[[Tensor, Tensor], Tensor]
 Time = float | Tensor
@@ -121,6 +121,7 @@ def score_of_noise(model: Model, schedule: Schedule, process: Process) -> Score:
     step of the same signal over sigma, where the network is asked. Steps in between are
     fractional; levels beyond the schedule's ends are asked at its ends.
     """
+    check_schedule(schedule)
     known = (schedule.signal_power / schedule.noise_power).log().flip(0)  # rising
     if not schedule.variance_preserving:
         raise ValueError("schedule must preserve the variance: signal^2 + sigma^2 = 1")

@@ -22,8 +22,8 @@ from course_utils.diffusion.forward import (
     same_step,
     x0_and_noise,
 )
-from course_utils.images import check_tensor
-from course_utils.schedules import Schedule
+from course_utils.images import check_callable, check_floats
+from course_utils.schedules import Schedule, check_schedule
 
 
 def log_snr(t: int, to: int, schedule: Schedule) -> tuple[Tensor, Tensor]:
@@ -127,6 +127,7 @@ def dpm_sample(
     spaced as "linspace", and then -1 if not given; the other options are
     `diffusion.trajectory`'s. Lu et al. 2022, Algorithm 2.
     """
+    check_schedule(schedule)
     if timesteps is None:
         number = 20 if num_steps is None else num_steps
         timesteps = [*diffusion.timesteps(schedule.T, number, "linspace"), -1]
@@ -156,7 +157,9 @@ def inversion(
     """
     if predicts not in ("noise", "v"):
         raise ValueError(f'predicts must be "noise" or "v" here, not {predicts!r}')
-    check_tensor(x0, "x0")
+    check_callable(model, "model")
+    check_floats(x0, "x0")
+    check_schedule(schedule)
     if timesteps is None:
         number = 50 if num_steps is None else num_steps
         timesteps = diffusion.timesteps(schedule.T, number)

@@ -6,7 +6,6 @@ methods that draw the same scenes: `other_picture`, the true render of another c
 ceiling of anything that lives in its latents), and `render`, the true one.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from course_utils.images import check_whole, in_parts
 from course_utils.measure.editing import edit_pictures
 from course_utils.measure.pace import sampling_costs
 from course_utils.models.pipelines import draw, round_trip
+from course_utils.training import write_json
 
 TASKS = {
     "one_toy": dict(things=1),
@@ -68,8 +68,7 @@ def text_to_image(
         if task == "one_toy":
             rows += _costs(pipe, captions, name, true, again, steps, guidance)
             rows.append(_row("megabytes", megabytes(model), name, "lower"))
-    Path(into).parent.mkdir(parents=True, exist_ok=True)
-    Path(into).write_text(json.dumps(rows, indent=1) + "\n", "utf-8", newline="\n")
+    write_json(into, rows)
     whole = {r["metric"]: r["value"] for r in rows if not r["metric"].startswith(KINDS)}
     print(f"\n{in_columns({name: whole})}\n\n{into}: {len(rows)} rows")
     return rows

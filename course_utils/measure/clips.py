@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils import oracle, toybox
-from course_utils.images import check_tensor
+from course_utils.images import check_floats, check_images, check_tensor, check_whole
 from course_utils.measure.attributes import attribute_accuracy
 from course_utils.measure.distances import fid
 from course_utils.oracle.clips import clip_features
@@ -35,22 +35,31 @@ LOOK = ("toy", "colour", "pattern", "mood")
 
 def clips_to_ask(n: int, seed: int = 0, **choices) -> list[Clip]:
     """n clips of the split "test", whose first frames no training ever showed."""
+    check_whole(n, "n")
+    check_whole(seed, "seed", 0)
     rng = np.random.default_rng([n, seed, 41])
     return [toybox.sample_clip(rng, "test", **choices) for _ in range(n)]
 
 
-def check_videos(videos: object, clips: Sequence[Clip] | None = None) -> None:
-    """Refuse what is no (B, F, 3, 64, 64) of two frames or more."""
+def check_videos(videos: object) -> None:
+    """Refuse what is no (B, F, 3, 64, 64) in [-1, 1] of two frames or more."""
     check_tensor(videos, "videos")
     shape = tuple(videos.shape)
     if videos.ndim != 5 or shape[2:] != (3, 64, 64) or shape[1] < 2:
         raise ValueError(
             f"videos has shape {shape}: pass (B, F, 3, 64, 64), two frames or more"
         )
-    if clips is not None:
-        toybox.check_clips(clips)
-        if len(clips) != len(videos):
-            raise ValueError(f"{len(videos)} videos for {len(clips)} clips: pair them")
+    if not len(videos):
+        raise ValueError("videos is empty: pass one or more")
+    check_images(videos.flatten(0, 1), 3, 64, "videos")
+
+
+def check_told(videos: object, clips: Sequence[Clip]) -> None:
+    """Refuse what is no videos, no clips, or not as many of both."""
+    check_videos(videos)
+    toybox.check_clips(clips)
+    if len(clips) != len(videos):
+        raise ValueError(f"{len(videos)} videos for {len(clips)} clips: pair them")
 
 
 def tracks(videos: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,6 +82,8 @@ def in_the_middle(videos: Tensor, centres: Tensor) -> Tensor:
 
     By parts of a pixel, too; what comes in at the edges repeats them.
     """
+    check_floats(videos, "videos", 5)
+    check_floats(centres, "centres", 3)
     flat, at = videos.flatten(0, 1), centres.flatten(0, 1).nan_to_num(32.0)
     shift = torch.eye(2, 3).repeat(len(flat), 1, 1)
     shift[:, :, 2] = at / 32 - 1
@@ -110,7 +121,7 @@ def did(videos: Tensor, clips: Sequence[Clip]) -> Tensor:
              than like the first as it is, or turned the other way
     becomes  it has the new colour in the last frame, and not in the first
     """
-    check_videos(videos, clips)
+    check_told(videos, clips)
     centres, areas = tracks(videos)
     right = torch.zeros(len(clips), dtype=torch.bool)
     reads = None
@@ -159,7 +170,7 @@ def track_error(videos: Tensor, clips: Sequence[Clip]) -> Tensor:
     The start is not counted, only the way: both are seen from their first frames. LOST
     where there is no toy.
     """
-    check_videos(videos, clips)
+    check_told(videos, clips)
     ways = [_way(x) for x in (videos, toybox.film(clips, videos.shape[1]))]
     return (ways[0] - ways[1]).norm(dim=-1).nan_to_num(LOST)[:, 1:].mean(1)
 
@@ -175,7 +186,7 @@ def identity(videos: Tensor, clips: Sequence[Clip]) -> Tensor:
     Kind, pattern, mood and ground never change; the colour only if the clip says so. Of
     a toy that turns, which the oracle never saw, only colour and ground are compared.
     """
-    check_videos(videos, clips)
+    check_told(videos, clips)
     kept = []
     for seen, clip in zip(read_frames(videos), clips, strict=True):
         names = [*LOOK, "ground"]
@@ -189,7 +200,7 @@ def identity(videos: Tensor, clips: Sequence[Clip]) -> Tensor:
 
 def first_frame_scores(videos: Tensor, clips: Sequence[Clip]) -> dict[str, float]:
     """`attribute_accuracy` of the first frames, by what the captions say of them."""
-    check_videos(videos, clips)
+    check_told(videos, clips)
     return attribute_accuracy(videos[:, 0], [clip.scene for clip in clips])
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils import oracle, toybox
-from course_utils.images import check_tensor
+from course_utils.images import check_tensor, check_whole
 from course_utils.measure.attributes import attribute_accuracy
 from course_utils.measure.pairs import iou
 from course_utils.oracle.points import keypoints
@@ -32,12 +32,15 @@ def caption_of(scene: Scene) -> str:
 
 def said_right(images: Tensor, scenes: Sequence[Scene]) -> dict[str, float]:
     """`attribute_accuracy` of what caption_of says: share right, and "all"."""
+    toybox.check_scenes(scenes)
     asked = [{k: v for k, v in s.attributes.items() if k in SAID} for s in scenes]
     return attribute_accuracy(images, asked)
 
 
 def control_scenes(kind: str, n: int, seed: int = 0) -> list[Scene]:
     """n scenes of the split "test" with one or two toys; for "pose", with one doll."""
+    check_whole(n, "n")
+    check_whole(seed, "seed", 0)
     rng = np.random.default_rng([n, seed, 31])
     if kind == "pose":
         return [toybox.sample(rng, "test", things=1, toy="doll") for _ in range(n)]

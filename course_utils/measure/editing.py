@@ -28,6 +28,7 @@ from course_utils import measure, models, session
 from course_utils.images import check_whole
 from course_utils.measure.editors import METHODS, WEIGHTS, Edited, at_grain
 from course_utils.measure.edits import KINDS, Triple, changed, edit_scores, triples
+from course_utils.training import write_json
 
 CHUNK = 21  # three edits of each kind, in one batch
 SEED = 10_000  # from one seed to the next: no two edits share their noise
@@ -60,11 +61,11 @@ def edit_pictures(
     for name in methods:
         if name not in done:
             done[name] = row_of(name, edits, seeds, pipe_for(name, model))
-            _write(part, settings | dict(rows=list(done.values())))
+            write_json(part, settings | dict(rows=list(done.values())))
         print(as_text(overview([done[name]])[1:]), flush=True)
     rows = [done[name] for name in methods]
     print(f"\nsuccess / preservation by kind of edit, %\n\n{as_text(by_kind(rows))}")
-    _write(into, rows)
+    write_json(into, rows)
     part.unlink(missing_ok=True)
     print(f"\n{into}: {len(rows)} rows")
     return rows
@@ -200,8 +201,3 @@ def _finished(part: Path, settings: dict) -> dict[str, dict]:
         return {}
     print(f"going on from {part}: {', '.join(row['method'] for row in rows)}")
     return {row["method"]: row for row in rows}
-
-
-def _write(file: Path, content: object) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=1) + "\n", "utf-8", newline="\n")

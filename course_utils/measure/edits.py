@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from course_utils import oracle, toybox
-from course_utils.images import check_tensor, check_whole
+from course_utils.images import check_list, check_tensor, check_whole
 from course_utils.measure.pairs import psnr
 from course_utils.toybox import Edit, Scene, Thing
 from course_utils.toybox.attributes import OF_A_THING
@@ -64,6 +64,8 @@ def triples(n: int, seed: int = 0, kinds: Sequence[str] = KINDS) -> list[Triple]
     addition.
     """
     check_whole(n, "n")
+    check_whole(seed, "seed", 0)
+    check_list(kinds, "kinds", str, repr(KINDS[0]))
     for kind in kinds:
         if kind not in KINDS:
             raise ValueError(f"kinds: no {kind!r}; there are {', '.join(KINDS)}")
@@ -110,6 +112,7 @@ def edit_scores(images: Tensor, edits: Sequence[Triple]) -> dict[str, Tensor]:
     psnr_target   dB, to the true result
     """
     check_tensor(images, "images")
+    check_list(edits, "edits", Triple, "*triples(7)")
     if not len(edits) or len(images) != len(edits):
         raise ValueError(f"{len(images)} images need as many edits, not {len(edits)}")
     verdicts = [
@@ -130,6 +133,7 @@ def edit_scores(images: Tensor, edits: Sequence[Triple]) -> dict[str, Tensor]:
 
 def changed(edits: Sequence[Triple]) -> Tensor:
     """Where the true result differs from the scene: (B, 1, 64, 64) bool."""
+    check_list(edits, "edits", Triple, "*triples(7)")
     before = toybox.render([triple.scene for triple in edits])
     after = toybox.render([triple.target for triple in edits])
     return (before - after).abs().amax(1, keepdim=True) > 0.02

@@ -15,7 +15,7 @@ from course_utils import toybox
 from course_utils.diffusion.forward import check_same
 from course_utils.images import check_floats, check_whole
 from course_utils.measure.attributes import attribute_accuracy
-from course_utils.measure.clips import check_videos, read_frames, tracks
+from course_utils.measure.clips import check_told, read_frames, tracks
 from course_utils.measure.pairs import psnr
 from course_utils.models.pipelines import round_trip
 from course_utils.toybox import Clip, Scene, Thing
@@ -40,7 +40,7 @@ def between_scores(videos: Tensor, clips: Sequence[Clip]) -> dict[str, float]:
     middle   mean absolute error of the frames between, against the true ones; of
              pictures in [-1, 1]
     """
-    check_videos(videos, clips)
+    check_told(videos, clips)
     true = toybox.film(clips, videos.shape[1])
     return {
         "first": psnr(videos[:, 0], true[:, 0]).mean().item(),
@@ -85,7 +85,7 @@ def sketch_scores(videos: Tensor, clips: Sequence[Clip]) -> dict[str, float]:
     place   the toy ends within NEAR pixels of its place
     toy     it is the right kind of toy in the last frame: no disc
     """
-    check_videos(videos, clips)
+    check_told(videos, clips)
     goals, _ = tracks(toybox.film(clips, videos.shape[1])[:, -2:])
     centres, _ = tracks(videos[:, -2:])
     near = (centres[:, -1] - goals[:, -1]).norm(dim=1) < NEAR  # nan is not near

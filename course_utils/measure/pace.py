@@ -4,7 +4,6 @@ The teacher with its solvers, the students of few steps (lesson 10), our own loo
 the pipeline's: seconds a picture, alone and in a batch, and the share of each network.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_utils import diffusion, models, session, toybox
+from course_utils import diffusion, models, session, toybox, training
 from course_utils.images import check_whole
 from course_utils.measure.cost import seconds_per_image
 from course_utils.models.pipelines import decode, draw, guided, plan_of
@@ -53,10 +52,8 @@ def sampling_costs(
         said = ", ".join(f"{part} {x:.0%}" for part, x in shares.items())
         print(f"{name:<{width}}  {alone:6.3f}  {many:6.3f}   {said}", flush=True)
     rows += _growth(ways["tiny, dpm 20"][0], n)
-    path = Path(into)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8", newline="\n")
-    print(f"{path}: {len(rows)} rows")
+    training.write_json(into, rows)
+    print(f"{into}: {len(rows)} rows")
     return rows
 
 

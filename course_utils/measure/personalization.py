@@ -21,7 +21,7 @@ from course_utils import models, session, toybox
 from course_utils.measure import subjects
 from course_utils.methods import dreambooth
 from course_utils.models import pipelines
-from course_utils.training import State
+from course_utils.training import State, write_json
 
 SUBJECT = toybox.Subject(
     "star", "yellow", marks={"hat": "purple", "wings": "green", "shoes": "red"}
@@ -119,7 +119,7 @@ def personalize(
             for row in _course(pipe, way, seed):
                 rows.append(row)
                 print({k: _short(v) for k, v in row.items()}, flush=True)
-            into.write_text(json.dumps(_rounded(rows), indent=1) + "\n", "utf-8")
+            write_json(into, _rounded(rows))
     return rows
 
 

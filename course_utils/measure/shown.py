@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from course_utils import toybox
+from course_utils.images import check_whole
 from course_utils.measure.attributes import attribute_accuracy
 
 SAID, SEEN = ("toy", "size", "place"), ("colour", "pattern", "ground")
@@ -26,6 +27,8 @@ class Asked(NamedTuple):
 
 def shown_to_ask(n: int, seed: int = 0) -> list[Asked]:
     """n of the split "test", of one toy each; caption and picture differ in the toy."""
+    check_whole(n, "n")
+    check_whole(seed, "seed", 0)
     rng, found = np.random.default_rng([seed, 26]), []
     while len(found) < n:
         scene, shown = (toybox.sample(rng, "test", things=1) for _ in range(2))

@@ -9,7 +9,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from course_utils.images import check_whole
+from course_utils.images import (
+    check_floats,
+    check_kind,
+    check_list,
+    check_number,
+    check_whole,
+)
 from course_utils.methods.nerf import REACH, Pictured, VoxelField, look_at
 from course_utils.oracle.views import read_views
 from course_utils.toybox.palette import COLOURS
@@ -19,6 +25,7 @@ from course_utils.toybox.solid_render import see_solids, solid_holds
 
 def around(n: int = 12, elevation: float = 15.0) -> list[Camera]:
     """n cameras evenly around a toy, none where two view words meet: 15, 45, 75, ..."""
+    check_number(elevation, "elevation", -90, 90)
     check_whole(n, "n")
     return [Camera((k + 0.5) * 360 / n, elevation) for k in range(n)]
 
@@ -30,6 +37,7 @@ def field_of(solid: Solid, n: int = 32) -> VoxelField:
     Dense where the solid is, by the share of eight points around each place that it
     holds; all of it in the colour of its body.
     """
+    check_kind(solid, "solid", Solid, "toybox.Solid('cat', 'red')")
     field = VoxelField(n)
     axis = torch.linspace(-REACH, REACH, n)
     z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
@@ -46,6 +54,7 @@ def field_of(solid: Solid, n: int = 32) -> VoxelField:
 @torch.no_grad()
 def turntable(field: VoxelField, views: Sequence[Camera], size: int = 64) -> Pictured:
     """What the cameras see of a field, by the default light, a few at a time."""
+    check_list(views, "views", Camera, "*around()")
     parts = [
         look_at(field, views[i : i + 4], size, 48) for i in range(0, len(views), 4)
     ]
@@ -75,6 +84,8 @@ def janus_score(read: Sequence[str], views: Sequence[Camera]) -> float:
 
 
 def _paired(read: Sequence[str], views: Sequence[Camera]) -> None:
+    check_list(read, "read", str, "*views_read(images)")
+    check_list(views, "views", Camera, "*around()")
     if not len(read) or len(read) != len(views):
         raise ValueError(
             f"read has {len(read)} words and views {len(views)} cameras: pass one word "
@@ -87,12 +98,14 @@ def silhouette_iou(opacity: Tensor, mask: Tensor) -> float:
 
     opacity (B, H, W) in 0..1, opaque above a half; mask (B, H, W) bool.
     """
+    check_floats(opacity, "opacity", 3)
+    check_kind(mask, "mask", Tensor, "see_solids(...).mask")
     if opacity.shape != mask.shape:
         raise ValueError(
             f"opacity has shape {tuple(opacity.shape)}, mask {tuple(mask.shape)}: pass "
             "both (B, H, W), of the same cameras"
         )
-    ours = opacity > 0.5
+    ours, mask = opacity > 0.5, mask > 0.5
     both, either = (ours & mask).sum((1, 2)), (ours | mask).sum((1, 2))
     return (both / either.clamp(min=1)).mean().item()
 

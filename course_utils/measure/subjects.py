@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils import oracle, toybox
-from course_utils.images import check_images
+from course_utils.images import check_images, check_whole
 from course_utils.measure.attributes import attribute_accuracy
 from course_utils.measure.clip import shipped_clip
 from course_utils.toybox import Scene, Subject, Thing, palette
@@ -127,6 +127,7 @@ def _oklab(colours: Tensor) -> Tensor:
 
 def prompt_scenes(subject: Subject, seen: Sequence[Scene], n: int = 18) -> list[Scene]:
     """n scenes to ask for: all nine places, and grounds that `seen` does not have."""
+    check_whole(n, "n")
     grounds = [g for g in subject.contrasts if g not in {s.ground for s in seen}]
     order = [
         (toybox.PLACES[k % 9], grounds[(k + k // 9) % len(grounds)]) for k in range(n)
@@ -136,6 +137,7 @@ def prompt_scenes(subject: Subject, seen: Sequence[Scene], n: int = 18) -> list[
 
 def prompts(scenes: Sequence[Scene], token: str = "") -> list[str]:
     """Captions of where the toy is and on what: "a sks star at the top in the snow"."""
+    toybox.check_scenes(scenes)
     captions = [toybox.say(_asked(scene)) for scene in scenes]
     return [c.replace("a ", f"a {token} ", 1) if token else c for c in captions]
 
@@ -150,6 +152,7 @@ def prompt_scores(images: Tensor, scenes: Sequence[Scene]) -> dict[str, float]:
 
     The oracle reads them; what is where it cannot name counts as a toy like any other.
     """
+    toybox.check_scenes(scenes)
     asked = [_asked(scene) | dict(toy=[None]) for scene in scenes]
     found = attribute_accuracy(images, asked)
     kept = {name: found[name] for name in ("ground", "place", "count")}
@@ -163,6 +166,9 @@ def class_kept(images: Tensor, toy: str) -> dict[str, float]:
     variety  how many colours times how many patterns it has, each exp(entropy): 32 at
              most. It grows with the number of pictures, so compare equal numbers
     """
+    check_images(images, 3, 64)
+    if not len(images):
+        raise ValueError("images is empty: pass one or more")
     seen = [r for r in oracle.read(images) if set(r["toy"]) == {toy}]
     variety = math.prod(_kinds([r[name][0] for r in seen]) for name in _LOOK)
     right = len(seen) / len(images)
@@ -183,5 +189,9 @@ def drift(after: Tensor, before: Tensor, toy: str) -> float:
 
     0 where the oracle saw none before, as in pictures of another world than the toybox.
     """
+    check_images(after, 3, 64, "after")
+    check_images(before, 3, 64, "before")
+    if not len(after) or not len(before):
+        raise ValueError("after and before are empty: pass one or more of both")
     kept, had = (class_kept(images, toy)["kept"] for images in (after, before))
     return max(0.0, 1 - kept / had) if had else 0.0

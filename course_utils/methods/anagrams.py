@@ -15,8 +15,8 @@ from torch import Tensor
 
 from course_utils import diffusion
 from course_utils.diffusion import Model
-from course_utils.images import check_images
-from course_utils.models.pipelines import check_texts, guided, plan_of
+from course_utils.images import check_images, check_list
+from course_utils.models.pipelines import check_asked, guided, plan_of
 
 
 class View(NamedTuple):
@@ -101,9 +101,10 @@ def draw_anagrams(
             "pipe draws latents, which do not turn as pictures do: pass one that draws "
             'pixels, such as models.load("text-to-image", "tiny-closeup")'
         )
+    check_list(prompts, "prompts", list | tuple, "(first, second)")
     n = len(prompts)
     for some in prompts:
-        check_texts(some, "each of prompts")
+        check_asked(some, "each of prompts", steps, guidance, seed)
         if len(some) != len(views):
             raise ValueError(f"prompts: {some} are not one for each of {len(views)}")
     flat = [some[k] for k in range(len(views)) for some in prompts]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from course_utils import diffusion
 from course_utils.images import check_tensor
-from course_utils.models.pipelines import check_texts
+from course_utils.models.pipelines import check_asked
 from course_utils.schedules import Schedule
 from course_utils.training import muon
 
@@ -147,7 +147,7 @@ def draw_controlled(
     window     the share of the steps in which it speaks: (0, 0.5) is the first half
     Picture k starts from the noise of seed + k, as pipelines.draw has it.
     """
-    check_texts(captions, "captions")
+    check_asked(captions, "captions", steps, guidance, seed)
     several = isinstance(condition, list | tuple)
     _check_conditions(pipe, condition if several else [condition], len(captions))
     if not 0 <= window[0] < window[1] <= 1:

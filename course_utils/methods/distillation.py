@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.diffusion.forward import check_same
-from course_utils.images import check_floats, check_tensor
-from course_utils.schedules import Schedule
+from course_utils.images import check_floats, check_list, check_positive, check_tensor
+from course_utils.schedules import Schedule, check_schedule
 
 
 def trailing(steps: int, T: int = 1000) -> list[int]:
@@ -37,6 +37,7 @@ def noise_levels(
 
     Where t is -1 they are 1 and 0.
     """
+    check_schedule(schedule)
     check_steps(t, x, name)
     column = -1, *[1] * (x.ndim - 1)
     return tuple(level[t].view(column) for level in _levels_there(schedule, t.device))
@@ -128,11 +129,14 @@ def critic_doubt(on_true: Sequence[Tensor], on_made: Sequence[Tensor]) -> Tensor
     -log D(true) - log(1 - D(made)), the mean over heads (Goodfellow et al. 2014, eq. 1;
     Lin et al. 2024, section 3.3).
     """
+    check_list(on_true, "on_true", Tensor, "logits")
+    check_list(on_made, "on_made", Tensor, "logits")
     return believed(on_true) + believed([-x for x in on_made])
 
 
 def believed(logits: Sequence[Tensor]) -> Tensor:
     """-log D, the mean over heads: the student's loss, which does not saturate."""
+    check_list(logits, "logits", Tensor, "logits")
     return torch.stack([F.softplus(-x).mean() for x in logits]).mean()
 
 
@@ -155,6 +159,9 @@ def boundary(t: Tensor, sigma_data: float = 0.5, scale: float = 10.0) -> tuple:
     f = c_skip x_t + c_out x0: at t = 0 it returns its input (Luo et al. 2023, section
     4.1, with the numbers of diffusers' LCMScheduler).
     """
+    check_tensor(t, "t")
+    check_positive(sigma_data, "sigma_data")
+    check_positive(scale, "scale")
     time = (t.float() * scale).view(-1, 1, 1, 1)
     c_skip = sigma_data**2 / (time**2 + sigma_data**2)
     return c_skip, time / (time**2 + sigma_data**2).sqrt()

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as spectral_norm
 
-from course_utils.images import check_floats, check_tensor
+from course_utils.images import check_floats, check_tensor, check_whole
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -162,6 +162,9 @@ def point_network(
 
     Two hidden layers; (games, B, inputs) -> (games, B, outputs).
     """
+    for name, number in dict(games=games, inputs=inputs, outputs=outputs).items():
+        check_whole(number, name)
+    check_whole(width, "width")
     sizes = [inputs, width, width, outputs]
     layers: list[nn.Module] = []
     for before, after in zip(sizes, sizes[1:], strict=False):

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.images import check_floats, check_range, check_tensor
+from course_utils.diffusion.forward import check_same
+from course_utils.images import check_floats, check_positive, check_range, check_tensor
 
 SIGMA, RIDGE = 3.0, 0.01  # pixels of a window; what keeps colours as they are
 
@@ -28,6 +29,7 @@ def carried_back(picture: Tensor, frames: Sequence[Tensor]) -> Tensor:
     ValueError for one frame only, for another shape, and for other ranges.
     """
     _check(picture, frames)
+    frames = [frame.to(picture) for frame in frames]
     offsets = motion(frames)
     offsets = offsets * _worth_moving(frames[0], frames[-1], offsets)
     colours = colour_map(moved(frames[0], offsets), frames[-1])
@@ -43,6 +45,9 @@ def colour_map(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
     one matrix 3x4 a pixel (eq. 6); windows instead of its smoothness term need no
     solver, and keep the edges of what they are applied to (He et al. 2010).
     """
+    check_same("before", before, "after", after)
+    after = after.to(before)
+    check_floats(before, "before", 4)
     change = after - before
     mean, mean_change = blurred(before), blurred(change)
     own = _covariance(before, before, mean, mean)
@@ -118,9 +123,11 @@ def moved(pictures: Tensor, offsets: Tensor) -> Tensor:
 
 def blurred(x: Tensor, sigma: float = SIGMA) -> Tensor:
     """The mean of a Gaussian window around each pixel of (B, C, H, W)."""
+    check_floats(x, "x", 4)
+    check_positive(sigma, "sigma")
     reach = int(2 * sigma + 0.5)
     bell = torch.exp(-(torch.arange(-reach, reach + 1.0) ** 2) / (2 * sigma**2))
-    bell, channels = bell / bell.sum(), x.shape[1]
+    bell, channels = (bell / bell.sum()).to(x), x.shape[1]
     x = F.pad(x, (reach,) * 4, mode="replicate")
     rows = bell.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
     return F.conv2d(F.conv2d(x, rows, groups=channels), rows.mT, groups=channels)

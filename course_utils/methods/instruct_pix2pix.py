@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from course_utils.diffusion import Model
 from course_utils.diffusion.forward import check_same
 from course_utils.diffusion.solvers import dpm_sample
+from course_utils.images import check_generator
 from course_utils.models.pipelines import check_texts, decode, encode, plan_of
 
 
@@ -126,6 +127,8 @@ def carry_out(
     noise  (B, 4, h, w) to start from; drawn from `generator` if not given
     Walks by DPM-Solver++; the scales are those of `doubly_guided`.
     """
+    check_texts(instructions, "instructions")
+    check_generator(generator)
     latents = encode(pipe.vae, images) / pipe.vae.config.scaling_factor
     if noise is None:
         noise = torch.randn(latents.shape, generator=generator)

@@ -115,7 +115,8 @@ def windows_of(frames: int, length: int = WINDOW, overlap: int = 4) -> list[list
     """
     check_whole(frames, "frames", 1)
     check_whole(length, "length", 1)
-    if not 0 <= overlap < length:
+    check_whole(overlap, "overlap", 0)
+    if overlap >= length:
         raise ValueError(f"overlap={overlap} must be from 0 to below length={length}")
     starts = list(range(0, max(frames - length, 0) + 1, length - overlap))
     if starts[-1] + length < frames:

@@ -7,6 +7,7 @@ z up. Files are y up, as glTF says, and look along z.
 """
 
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 from trimesh.exchange.gltf import export_glb
 from trimesh.viewer.notebook import scene_to_html
 
-from course_utils.images import check_whole
+from course_utils.images import check_kind, check_whole
 from course_utils.methods.nerf import REACH, VoxelField, ray_weights
 from course_utils.toybox.solid import Camera
 from course_utils.toybox.solid_render import (
@@ -30,6 +31,7 @@ from course_utils.toybox.solid_render import (
     default_lights,
     lambertian,
 )
+from course_utils.training import write_whole
 
 FILES = (".glb", ".obj", ".html")
 LEAST = 1e-6  # density below which all is the same air
@@ -46,8 +48,9 @@ def extract_mesh(
     It is closed, faces look outwards, and corners have colours: area, volume and
     is_watertight are the mesh's own. ValueError where nowhere is that dense.
     """
-    if not level > 0:
-        raise ValueError(f"level={level} must be above 0: it is a density")
+    check_kind(field, "field", VoxelField, "VoxelField()")
+    if not isinstance(level, Real) or not level > 0:
+        raise ValueError(f"level={level!r} must be above 0: it is a density")
     with torch.no_grad():
         grids = field.grids().float().cpu()
     density = grids[0]
@@ -117,9 +120,9 @@ def save_mesh(mesh: trimesh.Trimesh, path: str | Path) -> Path:
     if path.suffix == ".obj":
         y_up(mesh).export(path)
     elif path.suffix == ".glb":
-        path.write_bytes(_glb(mesh))
+        write_whole(path, _glb(mesh))
     else:
-        path.write_text(mesh_page(mesh), "utf-8")
+        write_whole(path, mesh_page(mesh))
     return path
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.images import check_floats, check_whole
+from course_utils.images import check_floats, check_kind, check_whole
 from course_utils.toybox.solid import Camera
 from course_utils.toybox.solid_render import (
     AMBIENT,
@@ -87,6 +87,8 @@ def look_at(
     samples are taken along each ray, at random within equal parts if jitter; light,
     ambient as in toybox.render_solids; ground (B, 3) in 0..1 is cream if not given.
     """
+    check_kind(field, "field", VoxelField, "VoxelField()")
+    check_whole(samples, "samples", 2)
     start, ways = camera_rays(views, size, field.start.device)
     far = torch.tensor([[float(v.distance)] for v in views], device=start.device)
     grids = field.grids()

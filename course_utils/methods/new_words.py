@@ -9,10 +9,11 @@ import os
 from pathlib import Path
 
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from course_utils.images import check_tensor, check_whole
+from course_utils.training import save_whole
 
 FILE = "learned_embeds.safetensors"  # the name that the field's script gives it
 
@@ -63,8 +64,7 @@ def save_word(folder: str | os.PathLike, token: str, vectors: Tensor) -> Path:
     """Write folder/learned_embeds.safetensors, {token: (n, D)}, and return its path."""
     check_vectors(vectors, vectors.shape[-1] if isinstance(vectors, Tensor) else 0)
     file = Path(folder) / FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({token: vectors.detach().float().cpu().contiguous()}, file)
+    save_whole({token: vectors.detach().float().cpu().contiguous()}, file)
     return file
 
 

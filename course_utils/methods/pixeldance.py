@@ -24,10 +24,22 @@ from torch import Tensor
 
 from course_utils import diffusion
 from course_utils.diffusion import Model
+from course_utils.diffusion.forward import check_same
 from course_utils.diffusion.solvers import dpm_sample
-from course_utils.images import check_whole
-from course_utils.models.pipelines import check_texts, decode, encode, plan_of
-from course_utils.schedules import Schedule
+from course_utils.images import (
+    check_floats,
+    check_generator,
+    check_number,
+    check_tensor,
+    check_whole,
+)
+from course_utils.models.pipelines import (
+    check_asked,
+    decode,
+    encode,
+    plan_of,
+)
+from course_utils.schedules import Schedule, check_schedule
 
 DROPPED = 0.25
 FINAL = 3  # one of so many final frames is the last frame's instruction
@@ -36,9 +48,12 @@ ROUGH = 0.3  # of the steps: the most noise that it gets
 
 def hints_of(first: Tensor, last: Tensor | None, frames: int) -> Tensor:
     """The second set of inputs, (B, 4, frames, h, w), of latents (B, 4, h, w)."""
+    check_floats(first, "first", 4)
+    check_whole(frames, "frames", 2)
     hints = first.new_zeros(*first.shape[:2], frames, *first.shape[2:])
     hints[:, :, 0] = first
     if last is not None:
+        check_same("first", first, "last", last)
         hints[:, :, -1] = last
     return hints
 
@@ -51,6 +66,10 @@ def training_hints(
     The first frame as it is; of the last ones one at random, with noise of a random
     step, the earliest ROUGH of them; left out in `dropped` of the clips.
     """
+    check_floats(x0, "x0", 5)
+    check_schedule(schedule)
+    check_generator(generator)
+    check_number(dropped, "dropped", 0, 1)
     n, frames = len(x0), x0.shape[2]
     which = frames - 1 - torch.randint(FINAL, (n,), generator=generator)
     last = x0[torch.arange(n), :, which]
@@ -132,8 +151,9 @@ def draw_between(
     hold         whether the first frame is held, or only hinted at
     The noise of clip k depends on seed and k alone.
     """
-    check_texts(prompts, "prompts")
+    check_asked(prompts, "prompts", steps, guidance, seed)
     check_whole(frames, "frames", 2)
+    check_tensor(first, "first")
     for name, images in (("first", first), ("last", last)):
         if images is not None and len(images) != len(prompts):
             raise ValueError(

@@ -15,10 +15,14 @@ from torch import Tensor, nn
 
 from course_utils import diffusion
 from course_utils.diffusion import ddim_step
-from course_utils.images import check_tensor
+from course_utils.images import check_floats, check_number, check_whole
 from course_utils.methods import attention
 from course_utils.methods.word_map import WordMap, word_map
-from course_utils.models.pipelines import decode, guided, plan_of
+from course_utils.models.pipelines import (
+    decode,
+    guided,
+    plan_of,
+)
 
 PLACES = 32**2  # of larger maps, who listens to whom among places is not shared
 
@@ -142,7 +146,9 @@ def side_by_side(
 
     Only what is predicted under the prompts is changed. Hertz et al. 2022, Algorithm 1.
     """
-    check_tensor(x_T, "x_T")
+    check_floats(x_T, "x_T", 4)
+    check_whole(steps, "steps")
+    check_number(guidance, "guidance")
     words = word_map(pipe.tokenizer, before, after) if words is None else words
     if len(x_T) != len(before):
         raise ValueError(f"x_T has {len(x_T)} rows for {len(before)} pairs of prompts")

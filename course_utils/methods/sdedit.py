@@ -13,8 +13,8 @@ from torch import Tensor
 from course_utils import diffusion
 from course_utils.diffusion import Model, ddim_step
 from course_utils.diffusion.forward import same_step
-from course_utils.images import check_tensor
-from course_utils.schedules import Schedule
+from course_utils.images import check_floats, check_tensor
+from course_utils.schedules import Schedule, check_schedule
 
 
 def visits(path: Sequence[int], strength: float) -> list[int]:
@@ -57,7 +57,8 @@ def sdedit(
               it draws the guide's noise anew at each step, here it stays the same
     options   keywords of the step, such as predicts="v"
     """
-    check_tensor(guide, "guide")
+    check_floats(guide, "guide")
+    check_schedule(schedule)
     path = visits(diffusion.timesteps(schedule.T, num_steps), strength)
     if mask is not None:
         check_mask(mask, guide)

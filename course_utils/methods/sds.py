@@ -11,7 +11,8 @@ from torch import Tensor
 
 from course_utils import diffusion
 from course_utils.diffusion import Model
-from course_utils.images import check_tensor
+from course_utils.diffusion.forward import check_same
+from course_utils.images import check_callable
 from course_utils.schedules import Schedule
 
 
@@ -28,7 +29,8 @@ def sds_gradient(
     images in [-1, 1], t long (B,), noise like images; w(t) = 1 - alpha_bar, and the
     network's own Jacobian is left out, which is the point of it.
     """
-    check_tensor(images, "images")
+    check_callable(model, "model")
+    check_same("images", images, "noise", noise, "use torch.randn_like(images)")
     with torch.no_grad():
         x_t = diffusion.add_noise(images.detach(), noise, t, schedule)
         said = model(x_t, t)

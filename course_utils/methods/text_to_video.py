@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from course_utils import session
 from course_utils.images import check_whole
+from course_utils.models.pipelines import check_asked
 
 
 def inflate(unet: nn.Module, head_size: int | None = None) -> nn.Module:
@@ -142,8 +143,8 @@ def draw_clips(
     The noise of clip k depends on seed and k alone; `parts` clips are drawn at once.
     """
     check_whole(frames, "frames", 1)
-    if isinstance(prompts, str) or not prompts:
-        raise ValueError("prompts must be a list of texts, one for each clip")
+    check_asked(prompts, "prompts", steps, guidance, seed)
+    check_whole(parts, "parts")
     config, found = pipe.unet.config, []
     side = config.sample_size
     height, width = (side, side) if isinstance(side, int) else side

@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from course_utils import diffusion
-from course_utils.images import check_tensor, check_whole
+from course_utils.images import check_floats, check_tensor, check_whole
 from course_utils.methods.new_words import check_vectors, token_names
 from course_utils.models.pipelines import plan_of
 
@@ -95,6 +95,9 @@ def shorten(vectors: Tensor, longest: float) -> Tensor:
     The encoder adds a word's place to its vector, and its layers read the sum through a
     LayerNorm: a long vector outweighs its place. The paper does not cut.
     """
+    check_floats(vectors, "vectors", 2)
+    if not isinstance(longest, Real) or not longest > 0:
+        raise ValueError(f"longest={longest!r} must be above 0, such as 0.4")
     return vectors * (longest / vectors.norm(dim=1, keepdim=True)).clamp(max=1)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from course_utils.images import check_whole
+from course_utils.models.pipelines import check_asked
 from course_utils.models.quiet import quiet
 
 PIXELS, LATENTS = 16, 4  # in a row, to one semantic latent: pixels, latents of stage A
@@ -63,8 +65,9 @@ def draw_cascade(
     guidance  of stage C; stage B has none
     Picture k starts from the noise of seed + k, whatever the others are.
     """
-    if isinstance(captions, str) or not captions:
-        raise ValueError(f"captions must be a list of texts, not {captions!r}")
+    for number in steps:
+        check_asked(captions, "captions", number, guidance, seed)
+    check_whole(some, "some")
     options = dict(height=side, width=side, prior_guidance_scale=guidance)
     options |= dict(prior_num_inference_steps=steps[0], num_inference_steps=steps[1])
     found = []

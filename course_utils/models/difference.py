@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from course_utils.models.low_rank import unfolded
+from course_utils.training import own_folder, save_whole, write_whole
 
 MARK = "difference.json"  # of a folder that is kept so: {"base": "tiny-sd"}, or a part
 LISTING = "SHA256SUMS"
@@ -52,13 +53,13 @@ def keep_difference(
         ours.parent.mkdir(parents=True, exist_ok=True)
         if name.suffix == ".safetensors" and (new_in_bytes or theirs.is_file()):
             known = load_file(theirs) if theirs.is_file() else {}
-            save_file(_shrunk(load_file(file), known), ours)
+            save_whole(_shrunk(load_file(file), known), ours)
         else:
-            ours.write_bytes(_content(file))
+            write_whole(ours, _content(file))
     part = "" if (base / INDEX).is_file() else f"{base.parent.name}/"
     said = {"base": named or f"{part}{base.name}"} | ({"twins": twins} if twins else {})
     mark = json.dumps(said) + "\n"
-    (folder / MARK).write_text(mark, encoding="utf-8", newline="\n")
+    write_whole(folder / MARK, mark)
 
 
 def _content(file: Path) -> bytes:
@@ -111,10 +112,10 @@ def assembled(folder: Path, base: Path) -> Path:
     into = _cache() / name
     if (into / LISTING).is_file() and (into / LISTING).read_text() == _digest(into):
         return into
-    with tempfile.TemporaryDirectory(dir=into.parent) as place:
-        made = Path(place) / name
+    with own_folder("unfinished", into.parent) as place:
+        made = place / name
         put_together(folder, base, made)
-        (made / LISTING).write_text(_digest(made))
+        write_whole(made / LISTING, _digest(made))
         shutil.rmtree(into, ignore_errors=True)
         try:
             os.replace(made, into)

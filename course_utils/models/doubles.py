@@ -22,6 +22,7 @@ from course_utils.models.cascade import mend_stable_cascade
 from course_utils.models.checkpoints import REGISTRY
 from course_utils.models.quiet import no_loading_bars, quiet
 from course_utils.models.shipped import path
+from course_utils.training import write_whole
 
 WIDE = 32  # channels: the 32 groups of a group norm need so many
 _BLOCKS = {"block_out_channels": (WIDE,) * 4, "layers_per_block": 1}
@@ -123,7 +124,7 @@ def fill_cache(folder: str | os.PathLike, names: Iterable[str] | None = None) ->
                 thing.save_pretrained(place, variant=row.variant)
             if row.tasks.get("text-to-image") == CASCADE and repo == row.repo:
                 card = f"---\nprior:\n- {repo}-prior\n---\n"
-                (place / "README.md").write_text(card)
+                write_whole(place / "README.md", card)
     for name in lora:
         _write_lora(folder, name)
     return folder
@@ -133,8 +134,7 @@ def _snapshot(folder: Path, repo: str, revision: str) -> Path:
     """The folder where the hub's cache has a revision of a repository."""
     home = folder / f"models--{repo.replace('/', '--')}"
     commit = revision if len(revision) == len(_COMMIT) else _COMMIT
-    (home / "refs").mkdir(parents=True, exist_ok=True)
-    (home / "refs" / "main").write_text(commit)
+    write_whole(home / "refs" / "main", commit)
     place = home / "snapshots" / commit
     place.mkdir(parents=True, exist_ok=True)
     return place

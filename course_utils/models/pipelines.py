@@ -12,14 +12,20 @@ from tqdm import tqdm
 
 from course_utils import diffusion
 from course_utils.diffusion import Model
-from course_utils.images import check_tensor, in_parts
+from course_utils.images import (
+    check_floats,
+    check_number,
+    check_tensor,
+    check_whole,
+    in_parts,
+)
 from course_utils.schedules import Schedule
 
 
 @torch.no_grad()
 def encode(vae, images: Tensor) -> Tensor:
     """Pictures (B, 3, H, W) in [-1, 1] to scaled latents (B, 4, h, w), the modes."""
-    check_tensor(images, "images")
+    check_floats(images, "images")
     if images.ndim != 4 or images.shape[1] != 3 or not (images.abs() <= 1.001).all():
         low, high = images.amin().item(), images.amax().item()
         raise ValueError(
@@ -66,6 +72,20 @@ def check_texts(texts: Sequence[str], name: str) -> None:
         )
 
 
+def check_asked(
+    texts: Sequence[str],
+    name: str,
+    steps: int = 1,
+    guidance: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Refuse what no pipeline can be asked for: see check_texts, and three numbers."""
+    check_texts(texts, name)
+    check_whole(steps, "steps")
+    check_number(guidance, "guidance")
+    check_whole(seed, "seed", 0)
+
+
 def guided(
     pipe,
     prompts: Sequence[str],
@@ -80,6 +100,7 @@ def guided(
     what stands for the empty prompt there, (B, tokens, D).
     """
     check_texts(prompts, "prompts")
+    check_number(scale, "scale")
     prompts = list(prompts)  # diffusers knows no tuples
     words, empty = words_of(pipe, prompts), words_of(pipe, [""] * len(prompts))
 
@@ -98,6 +119,7 @@ def guided(
 
 def words_of(pipe, prompts: Sequence[str]) -> Tensor:
     """What a pipeline's network hears of the prompts: (B, tokens, D)."""
+    check_texts(prompts, "prompts")
     told = dict(num_images_per_prompt=1, do_classifier_free_guidance=False)
     return pipe.encode_prompt(list(prompts), device=pipe.device, **told)[0]
 
@@ -123,7 +145,7 @@ def draw(
     a progress line. `pipe` draws latents (StableDiffusionPipeline) or pixels
     (IFPipeline).
     """
-    check_texts(captions, "captions")
+    check_asked(captions, "captions", steps, guidance, seed)
     pixels = not hasattr(pipe, "vae")
     options = dict(num_inference_steps=steps, guidance_scale=guidance)
     options |= dict(output_type="pt") | (dict(clean_caption=False) if pixels else {})
@@ -139,4 +161,5 @@ def draw(
 
 def to_64(images: Tensor) -> Tensor:
     """(B, 3, 32, 32) -> (B, 3, 64, 64); the oracle reads true ones without a fault."""
+    check_floats(images, "images", 4)
     return F.interpolate(images, 64, mode="bicubic").clamp(-1, 1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from course_utils import session
 from course_utils.models import difference
 from course_utils.models.checkpoints import REGISTRY
+from course_utils.training import write_whole
 
 COURSE = Path(__file__).parent.parent
 # one folder a model, and SHA256SUMS
@@ -111,7 +112,7 @@ def write_sums(name: str) -> None:
     # in the order of their parts, as a listing of the folders has them
     ordered = sorted(kept.items(), key=lambda line: line[0].split("/"))
     text = "".join(f"{digest}  {file}\n" for file, digest in ordered)
-    (place / "SHA256SUMS").write_text(text, encoding="utf-8", newline="\n")
+    write_whole(place / "SHA256SUMS", text)
     _verified.cache_clear()
 
 

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.images import check_floats, check_whole
+
 DROPOUT = 0.5  # pix2pix's only noise (Isola et al. 2017, section 3.2)
 
 
@@ -15,6 +17,8 @@ def bicubic(images: Tensor, size: int) -> Tensor:
 
     Smoothed before they are made smaller, as Ledig et al. 2017 (section 3) do it.
     """
+    check_floats(images, "images", 4)
+    check_whole(size, "size")
     smaller = size < images.shape[-1]
     options = dict(mode="bicubic", align_corners=False, antialias=smaller)
     return F.interpolate(images, size=(size, size), **options)

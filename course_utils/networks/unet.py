@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.images import check_tensor
+
 
 def timestep_embedding(t: Tensor, dim: int) -> Tensor:
     """Turn each step number into a row of sines and cosines: (B,) -> (B, dim).
@@ -17,7 +19,10 @@ def timestep_embedding(t: Tensor, dim: int) -> Tensor:
     Slow waves tell early from late, fast ones tell neighbours apart (Vaswani et al.
     2017, section 3.5; the frequencies of Ho et al. 2020). ``dim`` is even, at least 4.
     """
-    if dim < 4 or dim % 2:
+    check_tensor(t, "t")
+    if t.ndim != 1:
+        raise ValueError(f"t must be (B,), one step a picture, not {tuple(t.shape)}")
+    if not isinstance(dim, int) or dim < 4 or dim % 2:
         raise ValueError(f"dim must be even and at least 4, got {dim}")
     half = dim // 2
     wave = torch.arange(half, dtype=torch.float32, device=t.device)

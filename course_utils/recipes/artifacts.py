@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from course_utils import models
 from course_utils.models.difference import keep_difference
-from course_utils.training import State, save_whole
+from course_utils.training import State, own_folder, save_whole, write_whole
 
 COLUMNS = ("step", "loss", "seconds")
 
@@ -207,36 +207,20 @@ def moved_when_whole(folder: Path) -> Iterator[Path]:
     File by file, the card last: whatever has a card is whole, also after a kill. If the
     block fails, `folder` stays as it is.
     """
-    fresh = folder.parent / ".unfinished" / folder.name
-    shutil.rmtree(fresh, ignore_errors=True)  # what a kill has left
-    fresh.mkdir(parents=True)
+    where = folder.parent / ".unfinished"
     try:
-        yield fresh
-        files = [file for file in fresh.rglob("*") if file.is_file()]
-        for file in sorted(files, key=lambda file: file == fresh / "README.md"):
-            place = folder / file.relative_to(fresh)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, place)
+        with own_folder(folder.name, where) as fresh:
+            yield fresh
+            files = [file for file in fresh.rglob("*") if file.is_file()]
+            for file in sorted(files, key=lambda file: file == fresh / "README.md"):
+                place = folder / file.relative_to(fresh)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, place)
     except SafetensorError as error:  # how it says that there is no room
         raise OSError(
             f"{folder} cannot be written ({error}): free some space or mend its "
             "rights, and say the same command again"
         ) from None
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
         with suppress(OSError):  # another training has something there
-            fresh.parent.rmdir()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text in one step: a kill or a full disk leaves the old one or the new."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OSError(
-            f"{path} cannot be written ({error.strerror}): free some space or mend "
-            "its rights, and say the same command again"
-        ) from None
+            where.rmdir()

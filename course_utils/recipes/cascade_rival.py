@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from course_utils import measure
 from course_utils.diffusion import guidance
 from course_utils.diffusion.ratios import noised_to, ratio_weights
-from course_utils.recipes.artifacts import read_log, read_progress, write_whole
+from course_utils.recipes.artifacts import read_log, read_progress
 from course_utils.tiny.cascade import heard_states
 from course_utils.tiny.worlds import WHOLE, numpy_rng
-from course_utils.training import State
+from course_utils.training import State, write_whole
 
 SEEN = (0.125, 0.25, 0.5, 1.0)  # of a training: when it is examined
 LOG = "progress.jsonl"
@@ -123,4 +123,4 @@ def join_progress(work: Path, names: dict[str, str], size: int) -> None:
         took = {key: last.get(key, 0.0) for key in ("step", "seconds")}
         row = {"net": name, **took, "pictures": size * took["step"]}
         text += json.dumps(row) + "\n"
-    (work / LOG).write_text(text, encoding="utf-8", newline="\n")
+    write_whole(work / LOG, text)

@@ -14,6 +14,7 @@ from course_utils.recipes.recipe import Recipe
 from course_utils.recipes.text_encoder import tokens_to_the_end
 from course_utils.tiny import text
 from course_utils.tiny.worlds import WHOLE, album, degraded, numpy_rng
+from course_utils.training import write_whole
 
 WARMEST = 4.6052  # log 100: Radford et al. never scale cosines by more than 100
 
@@ -208,4 +209,4 @@ def save_clip(model: nn.Module, tokenizer, folder: Path) -> None:
     prepare |= dict(do_rescale=True, rescale_factor=1 / 255)
     prepare |= dict(do_normalize=True, image_mean=half, image_std=half)
     file = folder / "preprocessor_config.json"
-    file.write_text(json.dumps(prepare, indent=2) + "\n", "utf-8", newline="\n")
+    write_whole(file, json.dumps(prepare, indent=2) + "\n")

@@ -17,6 +17,7 @@ from course_utils.measure.editing import (
     pipe_for,
 )
 from course_utils.recipes.recipe import Made
+from course_utils.training import write_json
 
 CARD = """# editing
 
@@ -38,8 +39,7 @@ def editing(*, steps: int | None = None, seed: int = 0) -> Made:
     def make(work: Path) -> Path:
         edit_pictures(n=n, seeds=seeds, into=work / "editing.json")
         rows = beyond.rows_beyond(pipe_for("imagic", "tiny"), more)
-        text = json.dumps(rows, indent=1) + "\n"
-        (work / "beyond.json").write_text(text, "utf-8", newline="\n")
+        write_json(work / "beyond.json", rows)
         return work / "editing.json"
 
     def save(rows: Path, folder: Path) -> dict:

@@ -12,6 +12,7 @@ import numpy as np
 
 from course_utils import data
 from course_utils.recipes.recipe import Made
+from course_utils.training import write_whole
 
 KEPT = {"train": 9000, "test": 1500}
 CARD = """# fashion
@@ -93,5 +94,5 @@ def write_pack(arrays: dict[str, np.ndarray], folder: Path) -> dict:
             entry.external_attr = 0o644 << 16
             entry.create_system = 3  # as on Linux, wherever it is packed
             archive.writestr(entry, raw.getvalue(), zipfile.ZIP_LZMA)
-    (folder / "LICENSE").write_text(LICENCE, encoding="utf-8", newline="\n")
+    write_whole(folder / "LICENSE", LICENCE)
     return {}

@@ -17,7 +17,7 @@ from course_utils.methods.anagrams import VIEWS, draw_anagrams
 from course_utils.methods.illusions import ARRANGEMENTS, FEWER, make_illusions
 from course_utils.recipes.recipe import Made
 from course_utils.tiny.illusions import ANAGRAMS, SINGLE, sheet_file
-from course_utils.training import save_whole
+from course_utils.training import save_whole, write_whole
 
 CARD = """# illusion-sheets
 
@@ -60,7 +60,7 @@ def illusion_sheets(
             sets[kind], n = found["sets"], len(found["sets"])
             rows.append(f"| {kind} | {n} | {found['seconds'] / n:.2g} |")
         text = json.dumps({"sets": sets}) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8", newline="\n")
+        write_whole(folder / "config.json", text)
         return {"rows": "\n".join(rows)}
 
     make = functools.partial(draw_illusions, pipe, most, seed, steps)

@@ -20,7 +20,6 @@ from course_utils import measure, models, oracle
 from course_utils.measure.edits import edit_scores, seen_edit
 from course_utils.methods.prompt_to_prompt import draw_pair
 from course_utils.models.pipelines import decode, encode
-from course_utils.recipes.artifacts import write_whole
 from course_utils.recipes.recipe import Made
 from course_utils.tiny.editor import (
     edit_in_words,
@@ -28,7 +27,7 @@ from course_utils.tiny.editor import (
     load_editor,
     write_edits,
 )
-from course_utils.training import save_whole
+from course_utils.training import save_whole, write_whole
 
 PAIRS = 3200
 CHUNK = 64  # edits whose pairs are drawn, and saved, together

@@ -5,7 +5,6 @@ the same sentences. All else is equal: the start, the steps, the seeds.
 """
 
 import functools
-import json
 import shutil
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from course_utils.recipes.tiny_instruct import (
 from course_utils.tiny.batches import in_latents
 from course_utils.tiny.editor import is_valid
 from course_utils.tiny.instruct import Album
+from course_utils.training import write_json
 
 TWINS = ("drawn", "rendered")
 
@@ -94,7 +94,7 @@ def twin(*, which: str, pairs: Path, steps: int, seed: int) -> Recipe:
 
     def save(model: nn.Module, folder: Path) -> dict:
         scores = scored_edits(as_pipeline(pipe, model), 210 if steps >= 500 else 7)
-        (folder / "scores.json").write_text(json.dumps(scores, indent=1))
+        write_json(folder / "scores.json", scores)
         return {}
 
     return instruct_recipe(

@@ -14,9 +14,9 @@ from torch import nn
 
 from course_utils import measure, oracle
 from course_utils.images import save_sheet
-from course_utils.recipes.artifacts import add_line, read_progress, write_whole
+from course_utils.recipes.artifacts import add_line, read_progress
 from course_utils.tiny.worlds import World, numpy_rng
-from course_utils.training import State
+from course_utils.training import State, write_whole
 
 SHOWN, READ = 64, 48  # captions on a sheet; captions of each kind that are examined
 Look = Callable[[nn.Module, Path], tuple[dict, list[str]]]  # draws a sheet -> scores,

@@ -22,6 +22,7 @@ from course_utils.recipes.tiny_pixeldance import (
     in_pipeline,
     started,
 )
+from course_utils.training import write_json
 
 CARD = """# pixeldance-twins
 
@@ -72,7 +73,7 @@ def hinted_twin(*, which: str, steps: int, size: int, seed: int) -> Recipe:
 
     def write(model: nn.Module, folder: Path) -> dict:
         scores = twin_scores(in_pipeline(pipe, model), _count(steps))
-        (folder / "scores.json").write_text(json.dumps(scores, indent=1))
+        write_json(folder / "scores.json", scores)
         return {}
 
     options = dict(steps=steps, seed=seed, batch_size=size)
@@ -106,5 +107,5 @@ def twin_scores(pipe, n: int) -> dict[str, float]:
 def _keep(work: Path, folder: Path) -> dict:
     places = {which: work / which / "end" / "scores.json" for which in GIVES}
     scores = {which: json.loads(place.read_text()) for which, place in places.items()}
-    (folder / "twins.json").write_text(json.dumps(scores, indent=1))
+    write_json(folder / "twins.json", scores)
     return {}

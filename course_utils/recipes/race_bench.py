@@ -65,8 +65,8 @@ def race_training(
     runs = [json.loads(place.read_text("utf-8")) for place in places.values()]
     limits = json.loads(bounds.read_text("utf-8"))
     found = [row for name in names for row in _rows(name, runs, limits, n)]
-    _write(Path(into), found)
-    _write(Path(into).with_name("training-runs.json"), runs)
+    training.write_json(Path(into), found)
+    training.write_json(Path(into).with_name("training-runs.json"), runs)
     print(f"\n{runs_in_columns(runs)}\n\n{into}: {len(found)} rows")
     return found
 
@@ -90,7 +90,7 @@ def _race(
     torch.set_num_threads(session.threads(share=1))
     parts = race_parts(root / "small")
     exam = race_exam(parts, track.world, n)
-    _write(bounds, exam.bounds())
+    training.write_json(bounds, exam.bounds())
     for seed in dict.fromkeys(seed for _, seed in places):
         wanted = {k: p for k, p in places.items() if k[1] == seed and not p.exists()}
         if not wanted:
@@ -101,7 +101,7 @@ def _race(
         shared(torch.Generator().manual_seed(0), 0)  # encodes the pictures
         for (name, _), place in wanted.items():
             run = run_entry(name, seed, parts, shared, exam, track, 60 * minutes)
-            _write(place, run)
+            training.write_json(place, run)
             gc.collect()
 
 
@@ -224,10 +224,3 @@ def runs_in_columns(runs: list[reading.Run]) -> str:
     rows = reading.race_table(runs)
     known = [{k: x for k, x in row.items() if x is not None} for row in rows]
     return in_columns({row.pop("entry"): row for row in known})
-
-
-def _write(file: Path, what: object) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(file.name + ".part")
-    unfinished.write_text(json.dumps(what, indent=1) + "\n", "utf-8", newline="\n")
-    unfinished.replace(file)  # a kill leaves no half row

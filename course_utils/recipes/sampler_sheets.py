@@ -20,7 +20,7 @@ from course_utils.tiny.rivals import (
     sample_plain,
     timesteps_of,
 )
-from course_utils.training import save_whole
+from course_utils.training import save_whole, write_whole
 from course_utils.training.speed import half_is_faster
 
 CARD = """# trilemma
@@ -66,7 +66,7 @@ def trilemma(
             save_sheet(folder / f"{sampler}.png", images, columns=10, scale=1)
             facts[sampler] = round(seconds / facts["n"], 2)
         text = json.dumps(facts, indent=2) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8", newline="\n")
+        write_whole(folder / "config.json", text)
         return {"rows": "\n".join(f"| {x} | {facts[x]} |" for x in SAMPLERS)}
 
     make = functools.partial(draw_sheets, pipe, n, seed, steps)

@@ -31,6 +31,7 @@ from course_utils.tiny.text_gans import (
     pairs_in,
     text_codes,
 )
+from course_utils.training import write_json
 
 CARD = """# text-gan
 
@@ -94,7 +95,7 @@ def text_variant(*, variant: str, steps: int, seed: int, root: Path) -> Recipe:
         ears = model.generator.ears.state_dict()
         artifacts.store_in_bytes(folder, artifacts.half(ears), {})
         scores = pair_scores(model.generator, vae, _count(steps))
-        (folder / "scores.json").write_text(json.dumps(scores, indent=1))
+        write_json(folder / "scores.json", scores)
         return {}
 
     return Recipe(
@@ -190,7 +191,7 @@ def _keep(work: Path, folder: Path) -> dict:
         (folder / variant).mkdir(parents=True, exist_ok=True)
         for name in ("model.safetensors", MARK):  # all else is latent-eye's
             shutil.copy(end / name, folder / variant)
-    (folder / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
+    write_json(folder / "scores.json", scores)
     rows = [
         f"| {name} | {x['seen_both']:.1%} | {x['unseen_both']:.1%} |"
         for name, x in scores.items()

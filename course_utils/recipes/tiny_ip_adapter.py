@@ -32,7 +32,7 @@ from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.batches import in_latents
 from course_utils.tiny.shown import shown_batch
 from course_utils.tiny.unet import SCHEDULE
-from course_utils.training import muon
+from course_utils.training import muon, write_whole
 
 BATCH, RATE, PICTURES = 256, 1e-3, 12_288
 SCALES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -113,7 +113,7 @@ def keep_adapter(model: Adapter, folder: Path, n: int) -> dict:
     (folder / FILE).chmod(0o644)
     config = dict(base="tiny-sd", image_encoder="clip", tokens=TOKENS)
     text = json.dumps(config, indent=2) + "\n"
-    (folder / "config.json").write_text(text, encoding="utf-8", newline="\n")
+    write_whole(folder / "config.json", text)
     rows = adapter_curve(folder, n)
     found = {
         name: " | ".join(f"{row[name]:.0%}" for row in rows.values())

@@ -103,7 +103,7 @@ def _watched(
             kept = [x for x in map(json.loads, old) if x["step"] < state.step]
             rows = [*kept, dict(step=state.step, n=n) | facts]
             text = "".join(json.dumps(row) + "\n" for row in rows)
-            log.write_text(text, encoding="utf-8", newline="\n")
+            training.write_whole(log, text)
         yield state
 
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from course_utils import models, session
 from course_utils.measure.solids import solid_scores
@@ -14,6 +14,7 @@ from course_utils.methods.nerf import VoxelField
 from course_utils.recipes.recipe import Made
 from course_utils.tiny.dreams import KINDS, page_name, to_page
 from course_utils.toybox.solid import Solid
+from course_utils.training import save_whole, write_whole
 
 CARD = """# toy-dreams
 
@@ -75,7 +76,7 @@ def toy_dreams(
             )
             rows.append(f"| {solid.caption} | {kind} | {own} | {numbers} |")
         text = json.dumps({"dreams": known}) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8", newline="\n")
+        write_whole(folder / "config.json", text)
         return {"rows": "\n".join(rows)}
 
     return Made(make=make, save=save, card=CARD)
@@ -95,7 +96,7 @@ def _dreamt(
         *_, last = dream_field(pipe, told, steps, seed + own)
         seconds = torch.tensor(time.perf_counter() - start)
         kept = {k: v.cpu().contiguous() for k, v in last.field.state_dict().items()}
-        save_file(kept | {"seconds": seconds}, file)
+        save_whole(kept | {"seconds": seconds}, file)
         print(f"{solid.caption}, {kind}, seed {own}: {seconds:.0f} s", flush=True)
     kept, field = load_file(file), VoxelField()
     seconds = kept.pop("seconds").item()

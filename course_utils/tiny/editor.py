@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import toybox
+from course_utils.models.pipelines import check_texts
 from course_utils.tiny.instruct import some_edit
 from course_utils.tiny.text import LENGTH
 from course_utils.toybox import Scene
@@ -113,6 +114,7 @@ def write_edits(
     Sampled from torch's global generator, as transformers does. ValueError for a
     caption that leaves no room for an answer.
     """
+    check_texts(captions, "captions")
     begun = [tokenizer(caption + SEPARATOR).input_ids[:-1] for caption in captions]
     longest, end = max(map(len, begun)), tokenizer.eos_token_id
     if longest >= PLACES:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from course_utils import diffusion, models, training
 from course_utils.diffusion.flow_matching import flow_path, flow_times, flow_velocity
-from course_utils.models.pipelines import check_texts, decode, guided
+from course_utils.models.pipelines import check_asked, check_texts, decode, guided
 from course_utils.models.quiet import quiet
 from course_utils.tiny.batches import trunk_batch
 from course_utils.tiny.unet import SCHEDULE
@@ -207,6 +207,7 @@ def draw_flow(
 
     Picture k starts from the noise of seed + k; steps and shift are flow_grid's.
     """
+    check_asked(captions, "captions", steps, guidance, seed)
     grid = diffusion.flow_grid(steps, shift)[:-1]
     found = []
     for i in range(0, len(captions), 16):
@@ -238,6 +239,7 @@ def draw_as_flow(
     pipe  a StableDiffusionPipeline, such as tiny; a shift of 1.5 suits few steps of it
     Picture k starts from the noise of seed + k.
     """
+    check_asked(said, "said", steps, guidance, seed)
     grid, found = diffusion.flow_grid(steps, shift), []
     for i in range(0, len(said), 16):
         some = list(said[i : i + 16])

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from course_utils import oracle, toybox
+from course_utils.models.pipelines import check_texts
+from course_utils.training import write_whole
 
 WORDS = 77  # tokens; IFPipeline insists
 LENGTH = 48  # tokens; three toys with all that can be said of them need 45
@@ -90,6 +92,7 @@ def build_text_encoder(tokenizer):
 
 def tokenise(tokenizer, texts: list[str]) -> Tensor:
     """Token ids (B, LENGTH), as Stable Diffusion's pipeline makes them."""
+    check_texts(texts, "texts")
     options = dict(padding="max_length", truncation=True, return_tensors="pt")
     return tokenizer(texts, **options).input_ids
 
@@ -142,7 +145,7 @@ def save_tokenizer(tokenizer, folder: Path) -> None:
         ("vocab.json", json.dumps(ids, ensure_ascii=False)),
         ("merges.txt", "\n".join(lines)),
     ):
-        (folder / name).write_text(text + "\n", encoding="utf-8", newline="\n")
+        write_whole(folder / name, text + "\n")
 
 
 def ask_for_single(folder: Path) -> None:
@@ -152,7 +155,7 @@ def ask_for_single(folder: Path) -> None:
     """
     file = folder / "config.json"
     config = json.loads(file.read_text(encoding="utf-8")) | {"dtype": "float32"}
-    file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")
+    write_whole(file, json.dumps(config, indent=2) + "\n")
 
 
 def for_more_words(encoder: nn.Module, tokenizer) -> tuple[nn.Module, object]:

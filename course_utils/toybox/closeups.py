@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.images import check_whole
+from course_utils.images import check_generator, check_whole
 from course_utils.toybox.attributes import DRAWN, FACES, check_rng
 from course_utils.toybox.draw import cover
 from course_utils.toybox.palette import COLOURS, CREAM, INK, SETTINGS, TONES
@@ -51,6 +51,7 @@ def sample_closeups(
     n: int, generator: torch.Generator, toy: str | None = None
 ) -> CloseUps:
     """Draw n close-ups, of one toy of toybox.DRAWN or of all alike."""
+    check_generator(generator)
     check_whole(n, "n")
     if toy is not None and toy not in DRAWN:
         raise ValueError(f"toy={toy!r} has no close-up; these have: {', '.join(DRAWN)}")

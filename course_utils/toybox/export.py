@@ -39,6 +39,7 @@ from course_utils.toybox.edits import apply, instruct
 from course_utils.toybox.random_edits import random_edit
 from course_utils.toybox.sampling import sample
 from course_utils.toybox.scene import Scene, describe
+from course_utils.training import write_whole
 
 
 def export(
@@ -74,13 +75,12 @@ def export(
     place = _new_folder(Path(folder) / split)
     for name in (*conditions, *(["edited_image"] if edits else [])):
         (place / name).mkdir()
-    with open(place / "metadata.jsonl", "w", encoding="utf-8") as rows:
-        for row, pictures in _examples(
-            n, split, seed, size, conditions, edits, choices
-        ):
-            for file, pixels in pictures.items():
-                _save(place / file, pixels)
-            rows.write(json.dumps(row) + "\n")
+    lines = []
+    for row, pictures in _examples(n, split, seed, size, conditions, edits, choices):
+        for file, pixels in pictures.items():
+            _save(place / file, pixels)
+        lines.append(json.dumps(row) + "\n")
+    write_whole(place / "metadata.jsonl", "".join(lines))  # when all pictures are there
     return place
 
 

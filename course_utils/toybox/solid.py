@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from course_utils.images import check_kind
 from course_utils.toybox.attributes import check_rng, known
 from course_utils.toybox.palette import COLOURS
 from course_utils.toybox.solid_toys import SOLIDS
@@ -92,6 +93,7 @@ def view_word(azimuth: float, elevation: float = 15.0, sector: float = SECTOR) -
 
 def view_caption(solid: Solid, view: Camera | str) -> str:
     """The toy and from where it is seen: "front view of a red car"."""
+    check_kind(solid, "solid", Solid, "Solid('cat', 'red')")
     word = view.word if isinstance(view, Camera) else view
     if word not in VIEWS:
         raise ValueError(f"view={word!r} is not one of: {', '.join(VIEWS)}")

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.images import check_whole
+from course_utils.images import check_list, check_whole
 from course_utils.toybox.palette import COLOURS, INK, TONES
 from course_utils.toybox.solid import Camera, Solid
 from course_utils.toybox.solid_shapes import FAR, Part
@@ -33,6 +33,8 @@ def camera_rays(
 
     The toy's coordinates: x to its front, y to its left, z up.
     """
+    check_list(views, "views", Camera, "Camera(30)")
+    check_whole(size, "size")
     axes = camera_axes(views, device)
     far = torch.tensor([[float(v.distance)] for v in views], device=device)
     edge = math.tan(math.radians(FIELD / 2))

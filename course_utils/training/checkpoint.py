@@ -6,14 +6,14 @@ them the file says with which settings it was made: another run may not go on fr
 
 import json
 import operator
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 from torch import Tensor, nn
+
+from course_utils.training.whole import save_whole
 
 
 @dataclass
@@ -40,27 +40,6 @@ def save_state(
     tensors = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
     where = json.dumps({"step": state.step, "loss": state.loss, "lr": state.lr})
     save_whole(tensors, path, {"state": where, "settings": json.dumps(settings)})
-
-
-def save_whole(
-    tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None
-) -> None:
-    """Write a .safetensors file whole or not at all, in a folder made if missing.
-
-    A kill leaves the old file or the new one. Raises OSError, with the cure, if there
-    is no room or no right to write; the old file stays then, too.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        save_file(tensors, unfinished, metadata=metadata)
-        os.replace(unfinished, path)
-    except (OSError, SafetensorError) as error:
-        unfinished.unlink(missing_ok=True)
-        raise OSError(
-            f"{path} cannot be written ({error}): free some space or mend its "
-            "rights, and say the same command again"
-        ) from None
 
 
 def resume(
