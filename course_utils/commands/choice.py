@@ -25,7 +25,7 @@ def root(start: Path | None = None) -> Path:
             return folder
     raise ValueError(
         f"no folder `notebooks` in {start} or above it: change into your clone of the "
-        "course, as in `cd course`, and try again"
+        "course, as in `cd course`, or put lessons into a folder `notebooks` here"
     )
 
 

@@ -150,6 +150,7 @@ def see_widgets() -> Iterator[Finding]:
     cure = ""
     if not lab:
         cure = 'for JupyterLab here: pip install -c constraints.txt -e ".[lab]"'
+        cure += " in a clone, else pip install jupyterlab"
     elif {"8": "3", "7": "1"}.get(back.split(".")[0]) != front.split(".")[0]:
         cure = "pip install -U ipywidgets jupyterlab_widgets, then restart JupyterLab"
     yield Finding("widgets", said, "" if "google.colab" in sys.modules else cure)

@@ -17,7 +17,8 @@ def serve_lesson(lesson: str) -> bool:
     try:
         from jupyterlab.labapp import main
     except ImportError:
-        raise ValueError('no JupyterLab here: pip install -e ".[lab]"') from None
+        how = 'pip install -e ".[lab]" in a clone, else pip install jupyterlab'
+        raise ValueError(f"no JupyterLab here: {how}") from None
     _add_to("JUPYTER_CONFIG_PATH", Path(__file__).parent)  # labconfig/: no news
     folder = choice.root()
     # not as the file to open: the address that is printed would lead elsewhere
