@@ -26,11 +26,18 @@ def pytest_xdist_make_scheduler(config, log):
     return Together(config, log)
 
 
+# What takes longest starts first, so that no worker is left alone with it at the end:
+# whole lessons, and of the second stage these files.
+FIRST = ("test_notebooks_run", "test_room_lab", "test_room_colab", "test_room_bundle",
+         "test_room_hub", "test_site_page")  # fmt: skip
+
+
 def pytest_collection_modifyitems(items):
-    """Start the longest work first: whole lessons, then nbval, then the rest."""
+    """Start the longest work first: FIRST, then nbval, then the rest."""
+    order = {stem: place for place, stem in enumerate(FIRST)}
     items.sort(
         key=lambda item: (
-            item.path.stem != "test_notebooks_run",
+            order.get(item.path.stem, len(FIRST)),
             item.path.suffix != ".ipynb",
         )
     )

@@ -14,10 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from skimage import data as photos
-from skimage.transform import resize
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 FASHION_FILES = {
@@ -63,6 +59,9 @@ def load(name: str, split: str = "train", folder: str | None = None) -> Pictures
 
 
 def _digits(split: str) -> Pictures:
+    from sklearn.datasets import load_digits  # late: a second, and few lessons ask
+    from sklearn.model_selection import train_test_split
+
     pixels, labels = load_digits(return_X_y=True)  # (1797, 64) in 0..16
     train, test = train_test_split(
         np.arange(len(labels)), test_size=540, random_state=0, stratify=labels
@@ -126,6 +125,9 @@ def read_idx(path: str | Path) -> np.ndarray:
 
 def photographs(size: int = 64) -> dict[str, Tensor]:
     """Photographs that come with scikit-image: name -> (1, 3, size, size)."""
+    from skimage import data as photos  # late, as above
+    from skimage.transform import resize
+
     _check_count(size, "size")
     pictures = {}
     for name in ("astronaut", "chelsea", "coffee", "rocket"):

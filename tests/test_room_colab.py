@@ -48,7 +48,7 @@ def colab():
     python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
     if not (home / "ready").exists():
         venv.create(home, with_pip=True, clear=True)
-        ask(python, "-m", "pip", "install", "-q", *wanted)
+        ask(python, "-m", "pip", "install", "-q", "--no-compile", *wanted)  # half of it
         (home / "ready").touch()
     yield python
     ask(python, "-m", "pip", "uninstall", "-q", "-y", "generative-vision-course")

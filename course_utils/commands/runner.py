@@ -10,11 +10,33 @@ from typing import Any, NamedTuple
 import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError
+from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from course_utils.commands.choice import lessons, read_notebook, refuse, root
 from course_utils.commands.kernel import Watch, kernel_class, looking
 from course_utils.commands.tidy import save_notebook, strip_notebook
+
+ENGINE = "saves-at-the-end"
+
+
+class _SavesAtTheEnd(NBClientEngine):
+    """papermill's own engine, less its writing of the whole page twice a cell.
+
+    That took seconds for a lesson. At the end the page is saved in any case, whatever
+    stopped the run.
+    """
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, *args: Any, **kwargs: Any) -> None:
+        out, nb_man.output_path = nb_man.output_path, None
+        try:
+            super().execute_managed_notebook(nb_man, *args, **kwargs)
+        finally:
+            nb_man.output_path = out
+
+
+papermill_engines.register(ENGINE, _SavesAtTheEnd)
 
 
 class Result(NamedTuple):
@@ -97,6 +119,7 @@ def _execute(
                 str(source),
                 str(out),
                 values,
+                ENGINE,
                 kernel_name="python3",
                 language="python",  # not every editor writes it down
                 progress_bar=False,

@@ -37,7 +37,7 @@ def encode(vae, images: Tensor) -> Tensor:
         latents = vae.encode(part.to(vae.device, vae.dtype)).latent_dist.mode()
         return latents * vae.config.scaling_factor
 
-    return in_parts(some, images, 100)
+    return in_parts(some, images, 16)
 
 
 @torch.no_grad()

@@ -151,10 +151,10 @@ def features(images: Tensor, net: Reader | None = None) -> Tensor:
 
 
 def _batches(net: Reader, images: Tensor, function=None):
-    """Apply net, or a function of it, to checked images, 250 at a time."""
+    """Apply net, or a function of it, to checked images, 100 at a time."""
     check_images(images, 3, 64)
     if not isinstance(net, Reader):
         raise ValueError(f"net must be a Reader, not {type(net).__name__}")
     with torch.no_grad():
-        for batch in images.detach().split(250):
+        for batch in images.detach().split(100):
             yield (function or net)(batch.to(net.ground.weight))

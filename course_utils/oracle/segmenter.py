@@ -60,16 +60,22 @@ def _larger(x: Tensor) -> Tensor:
 
 
 def segmenter() -> Segmenter:
-    """The one that the course ships, frozen."""
-    return models.network("segmenter", Segmenter)
+    """The one that the course ships, frozen, laid out in memory as CPUs like it."""
+    net = models.network("segmenter", Segmenter)
+    return net.to(memory_format=torch.channels_last)
 
 
 def silhouettes(images: Tensor, net: nn.Module | None = None) -> Tensor:
     """Which pixels show a toy: (B, 3, 64, 64) in [-1, 1] -> (B, 64, 64) bool."""
     check_images(images, 3, 64)
     net = net or segmenter()
-    with torch.no_grad():
-        return in_parts(lambda part: net(part)[:, 0] > 0, images.detach().float(), 100)
+
+    def some(part: Tensor) -> Tensor:
+        part = part.contiguous(memory_format=torch.channels_last)
+        return (net(part)[:, 0] > 0).contiguous()
+
+    with torch.no_grad():  # 20 at a time stay in the cache: half the time of 100
+        return in_parts(some, images.detach().float(), 20)
 
 
 def toy_masks(
