@@ -8,7 +8,9 @@ from safetensors import safe_open
 from torch import nn
 
 from course_utils import oracle, recipes, schedules, toybox, training
-from course_utils.recipes import ablations, components, monitor, vae
+from course_utils.recipes import components, monitor, vae
+from course_utils.recipes.text_encoder import SHORT, tokens_to_the_end
+from course_utils.recipes.tiny_sd import tiny_sd
 from course_utils.tiny import text, unet
 from course_utils.tiny.worlds import SMALL, WHOLE, captions, degraded, numpy_rng
 from course_utils.training import muon
@@ -312,17 +314,20 @@ def test_the_averaged_weights_keep_their_own_features(tokenizer):
     assert model.inside.given is None and average.inside.given is None  # taken once
 
 
-def test_a_small_run_is_the_one_without_ablation(tried, tmp_path, monkeypatch):
-    monkeypatch.setattr(ablations, "SHOWN", ("muon",))
+def test_the_small_models_log_is_kept_and_nothing_is_trained_anew(tried, tmp_path):
     before = (tried.parent / "progress.jsonl").read_text()
     folder = recipes.train(
         "small", into=tmp_path, work=tried.parent.parent.parent, steps=3
     )
-    assert (folder / "all.jsonl").read_text() == before  # it was not trained anew
-    without = json.loads((folder / "without-muon.jsonl").read_text())
-    assert without["step"] == 3 and without["loss"] != json.loads(before)["loss"]
-    assert "3 steps" in (folder / "README.md").read_text()
+    assert (folder / "all.jsonl").read_text() == before
+    assert "3 steps" in " ".join((folder / "README.md").read_text().split())
     assert list(folder.glob("sheet-*.png"))
+
+
+def test_without_muon_all_of_the_small_model_goes_to_adamw(tried):
+    made = tiny_sd(steps=3, small=True, without="muon", root=tried.parent.parent)
+    groups = made.optimizer(made.model()).param_groups
+    assert len(groups) == 2 and not any(group["muon"] for group in groups)
 
 
 def test_only_some_can_be_small():
@@ -356,7 +361,24 @@ def test_what_is_loaded_is_frozen_but_for_the_text_encoder(tried):
     assert not any(p.requires_grad for p in parts.vae.parameters())
     assert not any(p.requires_grad for p in parts.alignment_encoder.parameters())
     assert all(p.requires_grad for p in parts.text_encoder.parameters())
-    assert text.tokenise(parts.tokenizer, ["a cat"]).shape == (1, text.LENGTH)
+    assert text.tokenise(parts.tokenizer, ["a cat"]).shape == (1, SHORT)
+
+
+def test_the_small_worlds_captions_fit_its_tokenizer():
+    rng = np.random.default_rng(0)
+    said = captions(SMALL.scenes(2000, rng, things=2), rng)
+    ends = tokens_to_the_end(text.build_tokenizer(), said)
+    assert ends.shape[1] <= SHORT
+
+
+def test_the_small_network_is_thin_and_its_text_encoder_does_not_learn(tried):
+    trunk = tiny_sd(steps=3, small=True, root=tried.parent.parent)
+    model = trunk.model()
+    assert model.unet.config.block_out_channels == (32, 96, 128)
+    assert not any(p.requires_grad for p in model.text.parameters())
+    held = {p for group in trunk.optimizer(model).param_groups for p in group["params"]}
+    learns = {p for p in model.parameters() if p.requires_grad}
+    assert held == learns
 
 
 def test_refining_moves_the_decoder_and_no_latent():

@@ -136,6 +136,7 @@ def test_every_link_of_a_page_has_something_to_lead_to(source):
         ("[x](../README.md#on-colab)", "[x](/start.md#on-colab)"),
         ("[x](README.md)", "[x](/index.md)"),
         ("[x](talk.md) [y](../slides/05_x.md)", "[x](/slides.md) [y](/slides.md)"),
+        ("[x](docs/x.md) [y](../docs/y.md)", "[x](/x.md) [y](/y.md)"),
         ("[x](deploy/README.md) [y](#here)", "[x](deploy/README.md) [y](#here)"),
     ],
 )

@@ -113,7 +113,8 @@ def lay_out(source: Path, decks: Sequence[Path] = ()) -> None:
     for part, paths in gallery.parts(lessons).items():
         trees[part] = [f"notebooks/{path.name}" for path in paths]
     trees["Teach it"] = ["slides.md", *(name for name in taken if name in GUIDES)]
-    trees["About"] = [name for name in taken if name in ABOUT]
+    notes = sorted(written.keys() - {"index.md", "start.md"})
+    trees["About"] = [*notes, *(name for name in taken if name in ABOUT)]
     with (source / "index.md").open("a", encoding="utf-8") as index:
         for caption, names in trees.items():
             index.write(TREE.format(caption, "\n".join(names)))

@@ -25,6 +25,7 @@ Here this picture stands still. In JupyterLab and on Colab it has controls: down
 notebook at the top of this page, and see [how to start](/start.md).
 :::"""
 README = re.compile(r"\]\((?:\.\./)*README\.md(#[\w-]+)?\)")
+NOTE = re.compile(r"\]\((?:\.\./)*docs/(\w+\.md)\)")
 DECK = re.compile(r"\]\((?:(?:\.\./)*slides/)?(?:talk|\d\d_\w+)\.md\)")
 ATTACHED = re.compile(r"!\[([^]]*)\]\(attachment:([^)]*)\)")
 
@@ -91,6 +92,7 @@ def _for_readers(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 
 def redirected(text: str) -> str:
-    """Lead links to the README and to decks, no pages here, to those in their place."""
+    """Lead links to the README, to docs and decks to the pages that stand for them."""
     text = README.sub(lambda x: f"](/start.md{x[1]})" if x[1] else "](/index.md)", text)
+    text = NOTE.sub(r"](/\1)", text)
     return DECK.sub("](/slides.md)", text)

@@ -12,7 +12,6 @@ from accelerate import PartialState
 from course_utils import models
 from course_utils.measure import bench
 from course_utils.recipes import (
-    ablations,
     classifiers,
     clip,
     clip_reader,
@@ -36,6 +35,7 @@ from course_utils.recipes import (
     rivals,
     sampler_sheets,
     segmenter,
+    small,
     text_gan,
     tiny_animate,
     tiny_cascade,
@@ -72,7 +72,7 @@ ON_COMPONENTS = (
     toy_ddgan.toy_ddgan,
     text_gan.text_gan,
     rivals.tiny_vae,
-    ablations.small,
+    small.small,
 )
 ON_NONE = (
     classifiers.judge_digits,

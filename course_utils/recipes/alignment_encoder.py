@@ -18,6 +18,6 @@ def alignment_encoder(
     *, steps: int | None = None, seed: int = 0, small: bool = False
 ) -> Recipe:
     """The reader whose maps teach the UNet (Yu et al. 2024)."""
-    world, enough = (SMALL, 500) if small else (WHOLE, 2500)
+    world, enough, turn = (SMALL, 250, 4e-3) if small else (WHOLE, 2500, None)
     name, count = "alignment-encoder", steps or enough
-    return reader_recipe(name, ROLE, world, 32, count, seed + 2000, small=small)
+    return reader_recipe(name, ROLE, world, 32, count, seed + 2000, turn, small=small)

@@ -13,6 +13,7 @@ from course_utils.oracle import UNASKED, Reader, make_reader, targets
 from course_utils.recipes import artifacts
 from course_utils.recipes.recipe import Recipe
 from course_utils.tiny.worlds import WHOLE, World, album, degraded, numpy_rng
+from course_utils.training import muon
 
 CARD = """# {name}
 
@@ -25,8 +26,8 @@ toy (or nothing), its colour, size, pattern and mood, and the ground. {role}
 
 - **Data** the toybox, split "train", drawn as it is used; degraded: slightly blurred,
   noisy, brighter or darker. The scores are of the split "test".
-- **Training** {steps} steps of {batch_size} pictures, AdamW, rate {lr}, seed {seed},
-  averaged weights. {parameters:,} parameters.
+- **Training** {steps} steps of {batch_size} pictures, {optimizer}, rate {lr},
+  seed {seed}, averaged weights. {parameters:,} parameters.
 - **On disk** safetensors in half precision; the scores above are those of this file.
 """
 ROLE = "It judges what generators\ndraw; no generator is trained with it."
@@ -38,9 +39,16 @@ def oracle(*, steps: int | None = None, seed: int = 0) -> Recipe:
 
 
 def reader_recipe(
-    name: str, role: str, world: World, width: int, steps: int, seed: int, **choices
+    name: str,
+    role: str,
+    world: World,
+    width: int,
+    steps: int,
+    seed: int,
+    turn: float | None = None,
+    **choices,
 ) -> Recipe:
-    """A Reader of so many channels that learns `world`."""
+    """A Reader of so many channels that learns `world`; by Muon at the rate `turn`."""
 
     def save(model: nn.Module, folder: Path) -> dict:
         weights, config = artifacts.half(model.state_dict()), {"net": {"width": width}}
@@ -51,6 +59,7 @@ def reader_recipe(
         artifacts.store(folder, weights, config)
         rows = "\n".join(f"| {k} | {plain[k]:.2%} | {used[k]:.2%} |" for k in plain)
         facts = dict(name=name, role=role, n=n, rows=rows)
+        facts |= dict(optimizer="Muon" if turn else "AdamW")
         return facts | dict(parameters=sum(p.numel() for p in net.parameters()))
 
     return Recipe(
@@ -61,8 +70,9 @@ def reader_recipe(
         card=CARD,
         steps=steps,
         batch_size=64,
-        lr=2e-3,
-        ema=0.998,
+        lr=turn or 2e-3,
+        ema=0.99 if turn else 0.998,
+        optimizer=functools.partial(muon.optimizer, lr=turn) if turn else None,
         seed=seed,
         choices=choices,
     )

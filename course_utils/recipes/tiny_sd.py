@@ -27,6 +27,7 @@ from course_utils.training.speed import faster
 
 ABLATIONS = ("alignment", "weighting", "muon")
 BATCH, RATE = 32, 1.5e-3
+THIN = dict(channels=(32, 96, 128), listens=(False, True, False))
 
 CARD = """# tiny-sd
 
@@ -58,7 +59,7 @@ Textual Inversion at 5e-3, a LoRA of rank 4 at 4e-3.
 - **Data** the toybox, split "train", drawn as it is used: {toys} toys, up to {most} at
   once. Combinations of toy and colour that are held out are in toybox.HELD_OUT.
 - **Parts** AutoencoderKL (f = 4, 4 channels), CLIPTextModel (3 layers, 128 wide) and
-  CLIPTokenizer (the toybox's words), UNet2DConditionModel (64, 96, 128).
+  CLIPTokenizer (the toybox's words), UNet2DConditionModel {channels}.
 - **Training** {steps} steps of {batch_size} pictures, v-prediction, betas 1e-4 to 0.02,
   Muon at {lr}, seed {seed}, captions dropped in one of ten, averaged weights.
   The cost below is the UNet's, after its components.
@@ -76,6 +77,8 @@ def tiny_sd(
 ) -> Recipe:
     """The miniature Stable Diffusion; its components come first, in folders of `root`.
 
+    The small one is built for speed (docs/speedrun.md): a thinner UNet, that looks at
+    the caption where latents are 8x8, and a text encoder that has learnt enough.
     `without` one of ABLATIONS it stops after two thirds of the steps: long enough to
     see whether it is missed (lesson 09).
     """
@@ -86,14 +89,25 @@ def tiny_sd(
     parts, world = load_components(folders), SMALL if small else WHOLE
     steps = steps or enough(small, without)
     channels = parts.alignment_encoder.ground.in_features
-    pictures, weights = 10_240 if small else 20_480, step_weights(SCHEDULE)
+    pictures, weights = 8192 if small else 20_480, step_weights(SCHEDULE)
+    rate = 2 * RATE if small else RATE
+
+    def model() -> nn.Module:
+        parts.text_encoder.requires_grad_(not small)
+        unet = build_unet(**THIN) if small else build_unet()
+        return faster(Trunk(unet, parts.text_encoder, channels), steps)
+
+    def groups(trunk: nn.Module) -> list[dict]:
+        found = trunk_groups(trunk, without != "muon", rate)
+        return found[:2] if small else found  # the others are the text encoder's
+
     pictures = min(pictures, steps * BATCH)  # in a trial few are enough
     if without == "weighting":
         weights = torch.ones_like(weights)
     return trunk_recipe(
-        model=lambda: faster(Trunk(build_unet(), parts.text_encoder, channels), steps),
+        model=model,
         batch=trunk_batches(parts, world, pictures, weights, seed),
-        groups=functools.partial(trunk_groups, turn=without != "muon"),
+        groups=groups,
         draws=functools.partial(trunk_draws, parts),
         save=functools.partial(_save, parts, folders["alignment-encoder"], world),
         world=world,
@@ -104,7 +118,7 @@ def tiny_sd(
         scored=2 if without else 250,
         card=CARD,
         batch_size=BATCH,
-        lr=RATE,
+        lr=rate,
         seed=seed,
         choices=dict(small=small, without=without),
     )
@@ -112,7 +126,7 @@ def tiny_sd(
 
 def enough(small: bool, without: str = "") -> int:
     """How many steps; without something, until the rate would begin to fall."""
-    steps = 1800 if small else 12_500
+    steps = 1500 if small else 12_500
     return steps * 2 // 3 if without else steps
 
 
@@ -131,7 +145,8 @@ def _save(
     """Write the pipeline, and the folder of the encoder that it was aligned with."""
     save(pipeline(trunk, parts.vae.cpu(), parts.tokenizer), folder)
     shutil.copytree(encoder, folder / "eye", dirs_exist_ok=True)
-    return dict(toys=len(world.toys), most=world.most)
+    sizes = tuple(trunk.unet.config.block_out_channels)
+    return dict(toys=len(world.toys), most=world.most, channels=sizes)
 
 
 def trunk_groups(trunk: nn.Module, turn: bool, rate: float = RATE) -> list[dict]:

@@ -4,7 +4,7 @@ Latent diffusion (Rombach et al. 2022) that predicts v. Its text encoder already
 understands the captions (recipes/text_encoder.py): without that, colours come far
 later. Three more things help: features aligned with those of an encoder that reads
 pictures (REPA, Yu et al. 2024), steps drawn as often as they count, and Muon
-(training/muon.py). What two of them buy, lesson 09 measures (recipes/ablations.py).
+(training/muon.py). What each of them buys: docs/speedrun.md.
 """
 
 import torch
@@ -17,29 +17,33 @@ from course_utils.training.speed import half_is_faster
 SCHEDULE = schedules.linear()
 SIDE = 32  # of the pictures that the pixel model draws
 CHANNELS = (64, 96, 128)  # of the UNet's three floors
+LISTENS = (False, True, True)  # which of them look at the caption
 
 
-def build_unet(channels: tuple[int, int, int] = CHANNELS) -> nn.Module:
+def build_unet(
+    channels: tuple[int, int, int] = CHANNELS,
+    listens: tuple[bool, bool, bool] = LISTENS,
+) -> nn.Module:
     """A diffusers UNet2DConditionModel with fresh weights: 5.6 M.
 
     channels  of its three floors, multiples of 32
-    It looks at the caption where latents are 8x8 and 4x4, not at 16x16: half the time.
+    listens   which floors look at the caption; the middle always does
+    As it is, it looks where latents are 8x8 and 4x4, not at 16x16: half the time.
     """
     from diffusers import UNet2DConditionModel
     from diffusers.models.attention_processor import AttnProcessor
 
+    kinds = [("CrossAttn" if x else "") for x in listens]
+    down = [f"{kind}DownBlock2D" for kind in kinds]
+    up = [f"{kind}UpBlock2D" for kind in reversed(kinds)]
     unet = UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
         out_channels=4,
         block_out_channels=channels,
         layers_per_block=1,
-        down_block_types=(
-            "DownBlock2D",
-            "CrossAttnDownBlock2D",
-            "CrossAttnDownBlock2D",
-        ),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        down_block_types=down,
+        up_block_types=up,
         cross_attention_dim=128,
         attention_head_dim=4,  # diffusers' name for the number of heads
     )

@@ -106,3 +106,8 @@ def groups(model: nn.Module, lr: float, muon: bool = True) -> list[dict]:
         {"params": matrices, "lr": lr, "muon": muon},
         {"params": rest, "lr": lr, "muon": False},
     ]
+
+
+def optimizer(model: nn.Module, lr: float) -> Muon:
+    """Muon for all of the model's `groups`, at one rate."""
+    return Muon(groups(model, lr))
