@@ -8,13 +8,15 @@ import functools
 import gzip
 import math
 import os
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from course_utils.images import check_generator, check_whole
 
 FASHION_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -128,7 +130,7 @@ def photographs(size: int = 64) -> dict[str, Tensor]:
     from skimage import data as photos  # late, as above
     from skimage.transform import resize
 
-    _check_count(size, "size")
+    check_whole(size, "size")
     pictures = {}
     for name in ("astronaut", "chelsea", "coffee", "rocket"):
         photo = getattr(photos, name)()  # (H, W, 3) uint8
@@ -147,9 +149,9 @@ def ring(
 
     The usual test for mode collapse. `ring_centres(modes)` are the distinct centres.
     """
-    _check_generator(generator)
-    _check_count(n, "n")
-    _check_count(modes, "modes")
+    check_generator(generator)
+    check_whole(n, "n")
+    check_whole(modes, "modes")
     _check_spread(std, "std")
     which = torch.randint(modes, (n,), generator=generator)
     return ring_centres(modes)[which] + std * torch.randn(n, 2, generator=generator)
@@ -157,7 +159,7 @@ def ring(
 
 def ring_centres(modes: int = 8) -> Tensor:
     """The centres (modes, 2) of `ring`: angles without the endpoint, for 2 pi is 0."""
-    _check_count(modes, "modes")
+    check_whole(modes, "modes")
     angle = torch.arange(modes) / modes * 2 * math.pi
     return torch.stack([angle.cos(), angle.sin()], dim=1)
 
@@ -166,8 +168,8 @@ def swiss_roll(
     n: int, generator: torch.Generator | None = None, noise: float = 0.02
 ) -> Tensor:
     """Points (n, 2) on a spiral of one and a half turns, roughly in [-1, 1]^2."""
-    _check_generator(generator)
-    _check_count(n, "n")
+    check_generator(generator)
+    check_whole(n, "n")
     _check_spread(noise, "noise")
     turn = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=generator).sqrt())
     spiral = torch.stack([turn * turn.cos(), turn * turn.sin()], dim=1) / 14
@@ -176,26 +178,13 @@ def swiss_roll(
 
 def draw(images: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
     """Draw a random batch of n rows from images, with replacement."""
-    _check_generator(generator)
-    _check_count(n, "n")
+    check_generator(generator)
+    check_whole(n, "n")
     if not isinstance(images, Tensor) or not len(images):
         raise ValueError(
             "images must be a torch.Tensor of at least one row to draw from"
         )
     return images[torch.randint(len(images), (n,), generator=generator)]
-
-
-def _check_count(value: int, name: str) -> None:
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
-
-
-def _check_generator(value: object) -> None:
-    if value is not None and not isinstance(value, torch.Generator):
-        raise ValueError(
-            f"generator must be a torch.Generator, not {value!r:.60}: of a seed, "
-            "torch.Generator().manual_seed(seed)"
-        )
 
 
 def _check_spread(value: float, name: str) -> None:
