@@ -10,7 +10,7 @@ from torch import nn
 from course_utils import oracle, recipes, schedules, toybox, training
 from course_utils.recipes import components, monitor, vae
 from course_utils.recipes.text_encoder import SHORT, tokens_to_the_end
-from course_utils.recipes.tiny_sd import tiny_sd
+from course_utils.recipes.tiny_sd import ADAMW_RATE, tiny_sd
 from course_utils.tiny import text, unet
 from course_utils.tiny.worlds import SMALL, WHOLE, captions, degraded, numpy_rng
 from course_utils.training import muon
@@ -328,6 +328,7 @@ def test_without_muon_all_of_the_small_model_goes_to_adamw(tried):
     made = tiny_sd(steps=3, small=True, without="muon", root=tried.parent.parent)
     groups = made.optimizer(made.model()).param_groups
     assert len(groups) == 2 and not any(group["muon"] for group in groups)
+    assert {group["lr"] for group in groups} == {ADAMW_RATE}
 
 
 def test_only_some_can_be_small():

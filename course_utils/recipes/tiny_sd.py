@@ -27,6 +27,7 @@ from course_utils.training.speed import faster
 
 ABLATIONS = ("alignment", "weighting", "muon")
 BATCH, RATE = 32, 1.5e-3
+ADAMW_RATE = 1e-3  # at Muon's it diverges: docs/speedrun.md
 THIN = dict(channels=(32, 96, 128), listens=(False, True, False))
 
 CARD = """# tiny-sd
@@ -91,6 +92,7 @@ def tiny_sd(
     channels = parts.alignment_encoder.ground.in_features
     pictures, weights = 8192 if small else 20_480, step_weights(SCHEDULE)
     rate = 2 * RATE if small else RATE
+    rate = ADAMW_RATE if without == "muon" else rate
 
     def model() -> nn.Module:
         parts.text_encoder.requires_grad_(not small)
