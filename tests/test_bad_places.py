@@ -120,6 +120,9 @@ KEPT = {
     "soak 05": "soak",
     "bench tiny": "bench",
     "train oracle": "train/oracle",
+    "slides 05": ".",
+    "site": ".",
+    "bundle": ".",
 }
 
 

@@ -1,5 +1,6 @@
 """The verbs of those who pass the course on: slides, site, address, bundle."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ def make_slides(decks: tuple[str, ...]) -> None:
     """
     from course_utils.commands import guide, slides
 
-    leave(lambda: bool(slides.typeset(decks) and guide.printed()))
+    _alone("course slides", lambda: slides.typeset(decks) and guide.printed())
 
 
 @click.command("site")
@@ -28,7 +29,7 @@ def make_site() -> None:
     """
     from course_utils.commands import site
 
-    leave(lambda: bool(site.website()))
+    _alone("course site", site.website)
 
 
 @click.command("address")
@@ -62,4 +63,17 @@ def make_bundle(place: Path) -> None:
     """
     from course_utils.commands import bundle
 
-    leave(lambda: bundle.gather(place))
+    _alone("course bundle", lambda: bundle.gather(place))
+
+
+def _alone(doing: str, work: Callable[[], object]) -> None:
+    """Leave with `work`, one at a time in build: site and bundle take the slides."""
+
+    def run() -> bool:
+        from course_utils import session
+        from course_utils.commands import choice
+
+        with session.lock(choice.root() / "build", doing):
+            return bool(work())
+
+    leave(run)
