@@ -158,6 +158,18 @@ def test_of_two_real_runs_at_once_the_second_says_so(notebook, tmp_path):
     assert first.wait() == 0
 
 
+def test_a_reader_who_has_seen_enough_hears_no_complaint():
+    verb = "import click; from course_utils.commands.leaving import leave\n"
+    verb += "say = lambda: [print('x' * 99, flush=True) for _ in range(99999)]\n"
+    verb += "click.command()(lambda: leave(say))()"
+    env = os.environ | dict(PYTHONPATH=str(ROOT))
+    kept = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    with subprocess.Popen([sys.executable, "-c", verb], **kept) as process:
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait() == 1 and process.stderr.read() == b""
+
+
 @pytest.fixture
 def homeless(monkeypatch):
     """As for a user whom the system does not know, where HOME is not set."""

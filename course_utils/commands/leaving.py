@@ -16,6 +16,8 @@ def leave(work: Callable[[], bool]) -> None:
     try:
         with kill_is_interrupt():
             fine = work()
+    except BrokenPipeError:  # `| head` has seen enough: click ends without a word
+        raise
     except (ValueError, OSError) as error:
         raise click.ClickException(_in_a_sentence(error)) from None
     except KeyboardInterrupt:
