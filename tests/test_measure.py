@@ -328,6 +328,20 @@ def test_too_few_pictures_are_refused(judge, held_out):
 # --- time --------------------------------------------------------------------------
 
 
+def test_relative_seconds_are_those_of_pairs_whatever_slows_the_machine(monkeypatch):
+    now, slower = [0.0], iter([1, 1, 1, 1, 50, 50, 1, 1])  # a warm-up each, three pairs
+
+    def taking(seconds):
+        def sample(n):
+            now[0] += seconds * n * next(slower)
+            return torch.zeros(n)
+
+        return sample
+
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    assert measure.relative_seconds(taking(3), taking(2), n=4, repeats=3) == 1.5
+
+
 def test_seconds_per_image_counts_calls_and_divides_by_n():
     calls = []
 

@@ -49,15 +49,18 @@ def test_the_bench_leaves_rows_and_shares_that_are_parts_of_one(
         for k, v in pace.ways_to_draw().items()
         if k in ("tiny, dpm 20", "student, 1")
     }
+    few |= dict.fromkeys((pace.OURS, pace.THEIRS), few["student, 1"])
     monkeypatch.setattr(pace, "ways_to_draw", lambda: few)
     monkeypatch.setattr(
-        pace, "seconds_per_image", lambda sample, k: (sample(1), 0.5)[1]
+        pace, "seconds_per_image", lambda sample, k, repeats: (sample(1), 0.5)[1]
     )
     rows = pace.sampling_costs(n=2, into=tmp_path / "deep" / "sampling.json")
     assert json.loads((tmp_path / "deep" / "sampling.json").read_text()) == rows
     own = [row for row in rows if row["method"] == "student, 1"]
     shares = [row["value"] for row in own if row["metric"].startswith("share")]
     assert len(shares) == 3 and all(0 < x < 1 for x in shares) and sum(shares) < 1
+    [beside] = [row for row in rows if row["metric"] == "times_the_pipeline"]
+    assert beside["method"] == pace.OURS and 0.5 < beside["value"] < 2
     assert {"batch_1", "batch_2", "side_64", "side_128"} < {r["metric"] for r in rows}
     assert "unet" in capsys.readouterr().out
 

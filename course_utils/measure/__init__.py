@@ -9,7 +9,7 @@ puts real pictures (the best that can be hoped for) and static (the worst) besid
     the toybox         attribute_accuracy, grades, tuples
     pairs              psnr, ssim, iou
     with words         clip_score, clip_directional, clip_retrieval
-    cost               seconds_per_image, calls, kept_bytes
+    cost               seconds_per_image, relative_seconds, calls, kept_bytes
                        scales: peak_bytes, operations, weight_bytes of what a call does
     who looks          judge
 
@@ -29,6 +29,7 @@ from course_utils.measure.clip import clip_retrieval as clip_retrieval
 from course_utils.measure.clip import clip_score as clip_score
 from course_utils.measure.cost import calls as calls
 from course_utils.measure.cost import kept_bytes as kept_bytes
+from course_utils.measure.cost import relative_seconds as relative_seconds
 from course_utils.measure.cost import seconds_per_image as seconds_per_image
 from course_utils.measure.distances import classes_covered as classes_covered
 from course_utils.measure.distances import fid as fid

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +25,34 @@ def seconds_per_image(
     check_whole(n, "n")
     check_whole(repeats, "repeats")
     sample(n)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        sample(n)[0].cpu()  # fetching a result waits for a GPU to finish
-        times.append(time.perf_counter() - start)
-    return sorted(times)[repeats // 2] / n
+    return median(_seconds(sample, n) for _ in range(repeats)) / n
+
+
+def relative_seconds(
+    sample: Callable[[int], Tensor],
+    other: Callable[[int], Tensor],
+    n: int = 1,
+    repeats: int = 15,
+) -> float:
+    """How many times the seconds of `other(n)` does `sample(n)` take?
+
+    The median of pairs, one right after the other: what slows the machine for a while
+    slows both.
+    """
+    for name, call in dict(sample=sample, other=other).items():
+        if not callable(call):
+            raise ValueError(f"{name} must be a function: {name}(n) returns n pictures")
+    check_whole(n, "n")
+    check_whole(repeats, "repeats")
+    sample(n), other(n)
+    pairs = ((_seconds(sample, n), _seconds(other, n)) for _ in range(repeats))
+    return median(ours / theirs for ours, theirs in pairs)
+
+
+def _seconds(sample: Callable[[int], Tensor], n: int) -> float:
+    start = time.perf_counter()
+    sample(n)[0].cpu()  # fetching a result waits for a GPU to finish
+    return time.perf_counter() - start
 
 
 @dataclass

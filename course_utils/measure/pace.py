@@ -17,12 +17,14 @@ from torch import Tensor, nn
 
 from course_utils import diffusion, models, session, toybox, training
 from course_utils.images import check_whole
-from course_utils.measure.cost import seconds_per_image
+from course_utils.measure.cost import relative_seconds, seconds_per_image
 from course_utils.models.pipelines import decode, draw, guided, plan_of
 from course_utils.models.quiet import quiet
 
 STUDENTS = (4, 2, 1)
 PARTS = ("text_encoder", "unet", "vae")
+OURS, THEIRS = "our own loop, ddim 20", "tiny, ddim 20"
+REPEATS = 7
 
 
 def sampling_costs(
@@ -31,11 +33,13 @@ def sampling_costs(
     """Time every way in which `tiny` and its students draw; print and write the rows.
 
     n  how many pictures a batch holds, at least 2
-    Each time is the median of three, after one that is not counted, on this machine
+    Each time is the median of seven, after one that is not counted, on this machine
     with its threads. Rows are like those of scores.json, with one more key, `method`:
     seconds_in_1 and seconds_in_n, a picture; share_text_encoder, share_unet, share_vae
-    of a picture drawn alone; of `tiny` also seconds with 2, 4, 8, ... in a batch and
-    with pictures 96 and 128 wide. Nobody trained for that size: only the seconds count.
+    of a picture drawn alone; times_the_pipeline, how many times the seconds of
+    diffusers' pipeline our loop takes; of `tiny` also seconds with 2, 4, 8, ... in a
+    batch and with pictures 96 and 128 wide. Nobody trained for that size: only the
+    seconds count.
     """
     check_whole(n, "n")
     if n < 2:
@@ -44,13 +48,16 @@ def sampling_costs(
     width = max(map(len, ways))
     print(f"threads: {torch.get_num_threads()}; seconds a picture, alone and in {n}")
     for name, (pipe, sample) in ways.items():
-        alone, many = (seconds_per_image(sample, k) for k in (1, n))
+        alone, many = (seconds_per_image(sample, k, REPEATS) for k in (1, n))
         shares = share_of_parts(pipe, partial(sample, 1))
         rows += [_row(name, "seconds_in_1", alone, 1)]
         rows += [_row(name, f"seconds_in_{n}", many, n)]
         rows += [_row(name, f"share_{part}", x, 1) for part, x in shares.items()]
         said = ", ".join(f"{part} {x:.0%}" for part, x in shares.items())
         print(f"{name:<{width}}  {alone:6.3f}  {many:6.3f}   {said}", flush=True)
+    longer = relative_seconds(ways[OURS][1], ways[THEIRS][1])
+    print(f"our own loop takes {longer:.3f} times the pipeline's seconds")
+    rows += [_row(OURS, "times_the_pipeline", longer, 1)]
     rows += _growth(ways["tiny, dpm 20"][0], n)
     training.write_json(into, rows)
     print(f"{into}: {len(rows)} rows")
@@ -69,7 +76,7 @@ def ways_to_draw() -> dict[str, tuple[Any, Callable[[int], Tensor]]]:
     ddim = _with(teacher, plan)
     ways = {f"tiny, ddim {k}": (ddim, _drawing(ddim, k)) for k in (50, 20)}
     ways |= {f"tiny, dpm {k}": (teacher, _drawing(teacher, k)) for k in (20, 10)}
-    ways["our own loop, ddim 20"] = (ddim, _own_loop(ddim, 20))
+    ways[OURS] = (ddim, _own_loop(ddim, 20))
     for k in STUDENTS:
         pipe = student_of(teacher, k)
         ways[f"student, {k}"] = (pipe, _drawing(pipe, k, guidance=0))
@@ -101,17 +108,18 @@ def _row(method: str, metric: str, value: float, n: int) -> dict:
 def _growth(pipe, n: int) -> list[dict]:
     """What more pictures at once and larger ones cost: rows of `tiny`, 10 steps."""
     sizes = [k for k in (1, 2, 4, 8, 16, 32) if k < n] + [n]
-    rows = [
-        _row("tiny, dpm 10", f"batch_{k}", seconds_per_image(_drawing(pipe, 10), k), k)
-        for k in sizes
-    ]
+    ten, rows = _drawing(pipe, 10), []
+    for k in sizes:
+        seconds = seconds_per_image(ten, k, REPEATS)
+        rows.append(_row("tiny, dpm 10", f"batch_{k}", seconds, k))
     for side in (64, 96, 128):
         options = dict(num_inference_steps=10, height=side, width=side)
 
         def one(k: int, options: dict = options) -> Tensor:
             return pipe(_captions(k), output_type="pt", **options).images
 
-        rows.append(_row("tiny, dpm 10", f"side_{side}", seconds_per_image(one, 1), 1))
+        seconds = seconds_per_image(one, 1, REPEATS)
+        rows.append(_row("tiny, dpm 10", f"side_{side}", seconds, 1))
     for row in rows:
         print(f"{row['method']}, {row['metric'].replace('_', ' ')}: {row['value']:.3f}")
     return rows
