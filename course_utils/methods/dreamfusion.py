@@ -67,10 +67,10 @@ def view_models(
 def _pushed_away(
     pipe, prompt: str, unwanted: str, weight: float, scale: float
 ) -> Model:
-    heard = words_of(pipe, ["", prompt, unwanted])
+    heard, precision = words_of(pipe, ["", prompt, unwanted]), pipe.unet.dtype
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
-        x = torch.cat([x_t] * 3).to(pipe.unet.dtype)
+        x = torch.cat([x_t] * 3).to(precision)
         answers = pipe.unet(x, torch.cat([t] * 3), heard).sample.to(x_t)
         without, told, other = answers.chunk(3)
         return perp_neg(told, without, [other], [weight], scale)

@@ -123,8 +123,10 @@ def told(unet: nn.Module, words: Tensor, nothing: Tensor, scale: float = 1.0):
              1; row i of x_t belongs to words[i]
     """
 
+    precision = unet.dtype
+
     def model(x_t: Tensor, t: Tensor) -> Tensor:
-        x = x_t.to(unet.dtype)
+        x = x_t.to(precision)
         if scale == 1:
             return unet(x, t, words).sample.to(x_t)
         both = torch.cat([words, nothing.expand(len(words), -1, -1)])

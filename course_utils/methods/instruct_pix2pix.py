@@ -92,9 +92,10 @@ def doubly_guided(
     silence = [""] * len(instructions)
     words = _in_words(pipe, [*instructions, *silence, *silence])
     seen = torch.cat([latents, latents, torch.zeros_like(latents)])
+    precision = pipe.unet.dtype
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
-        x = torch.cat([torch.cat([x_t] * 3), seen.to(x_t)], 1).to(pipe.unet.dtype)
+        x = torch.cat([torch.cat([x_t] * 3), seen.to(x_t)], 1).to(precision)
         answers = pipe.unet(x, torch.cat([t] * 3), words).sample.to(x_t)
         return two_guidances(*answers.chunk(3), text_scale, image_scale)
 

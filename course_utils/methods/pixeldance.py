@@ -100,11 +100,11 @@ def hinted(
     texts = [*prompts, *[""] * len(prompts)]
     words = pipe.encode_prompt(texts, pipe.device, 1, False)[0]
     early, late = hints_of(first, last, frames), hints_of(first, None, frames)
-    until = (1 - tau) * plan_of(pipe)[0].T
+    until, precision = (1 - tau) * plan_of(pipe)[0].T, pipe.unet.dtype
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
         hints = early if t[0] >= until else late
-        x = torch.cat([x_t, hints.to(x_t)], 1).to(pipe.unet.dtype)
+        x = torch.cat([x_t, hints.to(x_t)], 1).to(precision)
         both = pipe.unet(torch.cat([x, x]), torch.cat([t, t]), words).sample.to(x_t)
         told, untold = both.chunk(2)
         return diffusion.guidance(told, untold, guidance)

@@ -103,9 +103,10 @@ def guided(
     check_number(scale, "scale")
     prompts = list(prompts)  # diffusers knows no tuples
     words, empty = words_of(pipe, prompts), words_of(pipe, [""] * len(prompts))
+    precision = pipe.unet.dtype  # diffusers looks through all layers for it: ask once
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
-        x = x_t.to(pipe.unet.dtype)
+        x = x_t.to(precision)
         if scale == 1:
             return pipe.unet(x, t, words).sample[:, : x.shape[1]].to(x_t)
         unsaid = empty if nothing is None else nothing[int(t[0])].to(words)
