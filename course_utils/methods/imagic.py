@@ -122,7 +122,6 @@ def told(unet: nn.Module, words: Tensor, nothing: Tensor, scale: float = 1.0):
     nothing  the embedding of no words, (1, tokens, D), for a guidance scale other than
              1; row i of x_t belongs to words[i]
     """
-
     precision = unet.dtype
 
     def model(x_t: Tensor, t: Tensor) -> Tensor:
