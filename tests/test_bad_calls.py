@@ -1,4 +1,4 @@
-"""Arguments of any kind, of what lessons call by name: the rest of test_bad_arguments."""
+"""Arguments of any kind, as in test_bad_arguments: of what lessons call by name."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,11 @@ CALLS = {
         dict(model=lambda x, t: x * 0.5, x_T=A, schedule=PLAN, num_steps=3),
         "x_T num_steps",
     ),
-    "posterior": (diffusion.posterior, dict(x0=A, x_t=B, t=5, schedule=PLAN, to=2), ""),
+    "posterior": (
+        diffusion.posterior,
+        dict(x0=A, x_t=B, t=5, schedule=PLAN, to=2),
+        "to",
+    ),
     "clip_directional": (
         measure.clip_directional,
         dict(
@@ -69,7 +73,7 @@ CALLS = {
             captions_before=SAYS[0],
             captions_after=SAYS[1],
         ),
-        "",
+        "captions_before captions_after",
     ),
     "in_the_middle": (
         clips.in_the_middle,
@@ -134,11 +138,11 @@ CALLS = {
         dict(path=[9, 5, 1], strength=0.7),
         "path",
     ),
-    "disc": (sdf.disc, dict(x=X, y=Y, cx=0.1, cy=0.2, radius=0.5), "cx cy radius"),
+    "disc": (sdf.disc, dict(x=X, y=Y, cx=0.1, cy=0.2, radius=0.5), "x y cx cy radius"),
     "capsule": (
         sdf.capsule,
         dict(x=X, y=Y, start=(0.0, 0.1), end=(0.5, 0.4), r=0.1),
-        "r",
+        "x y r",
     ),
     "default_lights": (solid_render.default_lights, dict(views=VIEWS), "views"),
     "count_parts": (
@@ -162,7 +166,7 @@ CALLS = {
     "depths": (
         lambda images: oracle.depths(images, EYE)[0],
         dict(images=PICTURES),
-        "",
+        "images",
     ),
     "saying": (
         lambda **known: torch.tensor(len(feelings.saying(**known).text)),
@@ -202,3 +206,8 @@ CALLS = {
 @pytest.mark.parametrize("which, name, how", cases(CALLS))
 def test_what_a_lesson_calls_names_the_argument_that_is_spoilt(which, name, how):
     named_or_harmless(CALLS, which, name, how)
+
+
+def test_one_caption_may_be_a_text_and_is_not_read_letter_by_letter():
+    one = measure.clip_score(PICTURES, "a red cat")
+    assert torch.equal(one, measure.clip_score(PICTURES, ["a red cat"]))

@@ -82,7 +82,7 @@ def in_the_middle(videos: Tensor, centres: Tensor) -> Tensor:
 
     By parts of a pixel, too; what comes in at the edges repeats them.
     """
-    check_floats(videos, "videos", 5)
+    check_videos(videos)
     check_floats(centres, "centres", 3)
     flat, at = videos.flatten(0, 1), centres.flatten(0, 1).nan_to_num(32.0)
     shift = torch.eye(2, 3).repeat(len(flat), 1, 1)

@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import toybox
-from course_utils.images import check_floats, check_tensor, check_whole
+from course_utils.images import (
+    check_floats,
+    check_images,
+    check_list,
+    check_tensor,
+    check_whole,
+)
 from course_utils.oracle.closeups import ANSWERS, closeup_confidence
 
 
@@ -52,7 +58,12 @@ def views_right(
     views: Tensor, prompts: Sequence[str], net: nn.Module | None = None
 ) -> list[bool]:
     """Is each view (V, 3, 48, 48) in [-1, 1] read as the toy of its prompt?"""
-    check_tensor(views, "views")
+    check_images(views, 3, 48, "views")
+    check_list(prompts, "prompts", str, '"a red cat"')
+    if len(views) != len(prompts):
+        raise ValueError(
+            f"prompts: {len(prompts)} for {len(views)} views; each view has its own"
+        )
     said = closeup_confidence(views, net).argmax(1).tolist()
     pairs = zip(said, prompts, strict=True)
     return [ANSWERS[k] == toy_of(prompt) for k, prompt in pairs]

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import session
-from course_utils.images import check_whole
+from course_utils.images import check_kind, check_whole
 from course_utils.models.pipelines import check_asked
 
 
@@ -74,6 +74,7 @@ def copy_into(deep: nn.Module, unet: nn.Module) -> None:
 
 def is_temporal(name: str) -> bool:
     """Whether a parameter or module of a 3-D UNet looks along time."""
+    check_kind(name, "name", str, "'transformer_in.norm.weight'")
     return "temp_" in name or name.startswith("transformer_in")
 
 

@@ -127,6 +127,11 @@ def words_of(pipe, prompts: Sequence[str]) -> Tensor:
 
 def plan_of(pipe) -> tuple[Schedule, str]:
     """A pipeline's schedule, and what its network predicts, in diffusion's words."""
+    if not hasattr(pipe, "scheduler"):
+        raise ValueError(
+            "pipe must be a pipeline with a scheduler, such as "
+            f'models.load("text-to-image", "tiny"), not {pipe!r:.60}'
+        )
     targets = {"epsilon": "noise", "v_prediction": "v", "sample": "x0"}
     predicts = targets[pipe.scheduler.config.prediction_type]
     return Schedule(pipe.scheduler.betas), predicts

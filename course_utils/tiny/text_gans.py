@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import models, toybox
+from course_utils.images import check_whole
 from course_utils.methods import gan
 from course_utils.tiny.gans import ToyGenerator, Z, shipped_gan
 from course_utils.tiny.judges import (
@@ -40,6 +41,9 @@ PAIRS = [
 
 def said_of_pair(k: int) -> str:
     """What the text says of PAIRS[k]: "a red star"."""
+    check_whole(k, "k", 0)
+    if k >= len(PAIRS):
+        raise ValueError(f"k={k} must be below {len(PAIRS)}: so many are PAIRS")
     return f"a {' '.join(PAIRS[k])}"
 
 
