@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from test_bad_arguments import (
+    FIELD,
     PICTURES,
+    PIPE,
     PLAN,
     SCENES,
+    TOY,
     VIDEOS,
     VIEWS,
     A,
@@ -23,16 +26,34 @@ from course_utils.measure import (
     controls,
     dances,
     illusions,
+    scales,
     shown,
+    solids,
     subjects,
 )
-from course_utils.methods import anagrams, attention, sdedit, text_to_video
+from course_utils.methods import (
+    anagrams,
+    attention,
+    controlnet,
+    dreambooth,
+    dreamfusion,
+    imagic,
+    instruct_pix2pix,
+    meshes,
+    new_words,
+    sdedit,
+    text_to_video,
+)
+from course_utils.methods import illusions as sheets
 from course_utils.models import architectures, pipelines
 from course_utils.tiny import (
     batches,
+    editor,
     feelings,
     gans,
+    instruct,
     language,
+    rivals,
     text_gans,
     translators,
     unet,
@@ -52,6 +73,8 @@ DANCE = [
     )
 ]
 DANCED = torch.stack([toybox.render(row) for row in DANCE])
+SHEET = next(iter(sheets.ARRANGEMENTS.values()))
+MESH = meshes.extract_mesh(FIELD, 1.5)
 VIEW = next(iter(anagrams.VIEWS.values()))
 # name: function, its arguments, and those of which another one may be right
 CALLS = {
@@ -198,6 +221,115 @@ CALLS = {
     "numpy_rng": (
         lambda generator: torch.tensor(worlds.numpy_rng(generator).random()),
         dict(generator=generator()),
+        "",
+    ),
+    "view_matrix": (
+        illusions.view_matrix,
+        dict(views=some(2, 3, 48, 48), prompts=["a red cat", "a blue star"]),
+        "",
+    ),
+    "weight_bytes": (scales.weight_bytes, dict(nets=[EYE]), "nets"),
+    "solid_scores": (
+        solids.solid_scores,
+        dict(field=FIELD, solid=TOY, views=VIEWS),
+        "views",
+    ),
+    "mesh_page": (
+        lambda mesh: torch.tensor(len(meshes.mesh_page(mesh))),
+        dict(mesh=MESH),
+        "",
+    ),
+    "render_mesh": (
+        meshes.render_mesh,
+        dict(mesh=MESH, views=VIEWS, size=16, ambient=0.3),
+        "views",
+    ),
+    "timesteps_of": (
+        lambda sampler: torch.tensor(rivals.timesteps_of(sampler)),
+        dict(sampler=next(iter(rivals.SAMPLERS))),
+        "",
+    ),
+    "shipped_sheet": (
+        rivals.shipped_sheet,
+        dict(sampler=next(iter(rivals.SAMPLERS))),
+        "",
+    ),
+    "shipped_text_gan": (
+        lambda variant: [*text_gans.shipped_text_gan(variant).parameters()][0],
+        dict(variant="int-cls"),
+        "",
+    ),
+    "edit_in_words": (
+        lambda rng: torch.tensor(len(editor.edit_in_words(rng))),
+        dict(rng=np.random.default_rng(0)),
+        "",
+    ),
+    "is_valid": (
+        lambda **known: torch.tensor(editor.is_valid(**known)),
+        dict(
+            caption="a red cat",
+            instruction="make the cat blue",
+            edited="a blue cat",
+        ),
+        "caption instruction edited",
+    ),
+    "nearest_words": (
+        lambda **known: torch.tensor(len(new_words.nearest_words(**known))),
+        dict(pipe=PIPE, vectors=some(2, 128), number=2),
+        "",
+    ),
+    "embed": (imagic.embed, dict(pipe=PIPE, texts=["a red cat"]), ""),
+    "widen": (
+        lambda unet: instruct_pix2pix.widen(unet).conv_in.weight,
+        dict(unet=PIPE.unet),
+        "",
+    ),
+    "attach": (
+        lambda **known: controlnet.attach(**known).conv_in.weight,
+        dict(unet=PIPE.unet, factor=4),
+        "",
+    ),
+    "inflate": (
+        lambda unet: text_to_video.inflate(unet).conv_in.weight,
+        dict(unet=PIPE.unet),
+        "",
+    ),
+    "token_ids": (
+        dreambooth.token_ids,
+        dict(tokenizer=PIPE.tokenizer, text="a red cat"),
+        "text",
+    ),
+    "is_rare": (
+        lambda **known: torch.tensor(dreambooth.is_rare(**known)),
+        dict(tokenizer=PIPE.tokenizer, word="cat"),
+        "word",
+    ),
+    "to_latents": (dreamfusion.to_latents, dict(pipe=PIPE, images=PICTURES), "images"),
+    "words_of": (pipelines.words_of, dict(pipe=PIPE, prompts=SAYS[0]), ""),
+    "sayings": (
+        lambda **known: torch.tensor(len(feelings.sayings(**known))),
+        dict(rng=np.random.default_rng(0), n=2, kind="train"),
+        "",
+    ),
+    "opposite": (
+        lambda feeling: torch.tensor(len(feelings.opposite(feeling).name)),
+        dict(feeling=feelings.FEELINGS[0]),
+        "",
+    ),
+    "pair_shown": (
+        lambda scene: torch.tensor(text_gans.pair_shown(scene)),
+        dict(scene=gans.big_toys(1, 0)[0]),
+        "",
+    ),
+    "update_ema": (training.update_ema, dict(average=EYE, model=EYE, decay=0.9), ""),
+    "shared_noise": (
+        sheets.shared_noise,
+        dict(arrangement=SHEET, derived=some(2, 3, 8, 8), seed=0),
+        "derived",
+    ),
+    "rendered_pairs": (
+        lambda **known: instruct.rendered_pairs(**known)[1],
+        dict(encode=lambda x: x.mean((2, 3)), n=2, number=0),
         "",
     ),
 }
