@@ -100,7 +100,7 @@ CALLS = {
     ),
     "in_the_middle": (
         clips.in_the_middle,
-        dict(videos=VIDEOS, centres=clips.tracks(VIDEOS)),
+        dict(videos=VIDEOS, centres=clips.tracks(VIDEOS)[0]),
         "centres",
     ),
     "caption_of": (
