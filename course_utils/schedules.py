@@ -129,6 +129,9 @@ def _check_ends(first: float, last: float) -> None:
 def cosine(T: int = 1000, offset: float = 0.008, largest: float = 0.999) -> Schedule:
     """alpha_bar follows a squared cosine (Nichol and Dhariwal 2021, eq. 17)."""
     _at_least_two(T)
+    for name, value in dict(offset=offset, largest=largest).items():
+        if not (isinstance(value, Real) and 0 <= value < 1):
+            raise ValueError(f"{name} must be a number in [0, 1), not {value!r}")
     u = torch.arange(T + 1, dtype=torch.float64) / T
     alpha_bar = torch.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2  # squared!
     beta = 1 - alpha_bar[1:] / alpha_bar[:-1]

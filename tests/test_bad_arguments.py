@@ -212,41 +212,50 @@ def spoilt(x):
         yield from {"a text": "x", "a number": 3}.items()
 
 
-CASES = [
-    pytest.param(which, name, how, id=f"{which}-{name}-{how.replace(' ', '_')}")
-    for which, (_, known, _) in ARGUMENTS.items()
-    for name, x in known.items()
-    for how, _ in spoilt(x)
-]
+def cases(table):
+    """Each argument of each function of a table, spoilt in each way."""
+    return [
+        pytest.param(which, name, how, id=f"{which}-{name}-{how.replace(' ', '_')}")
+        for which, (_, known, _) in table.items()
+        for name, x in known.items()
+        for how, _ in spoilt(x)
+    ]
+
+
 MAY_BE_NONE = {"generator", "last", "num_steps"}
 OTHER_NAMES = {"noise": ("images",), "path": ("grid",), "x": ("t must",)}
 OTHER_NAMES |= {"guide": ("x0", "x_T"), "x_T": ("x_t",), "first": ("last",)}
 
 
-def answer(which, known):
+def answer(call, known):
     """What the function says, always with the same chance."""
     torch.manual_seed(0)
     for x in known.values():
         if isinstance(x, torch.Generator):
             x.manual_seed(0)
-    return ARGUMENTS[which][0](**known)
+    return call(**known)
 
 
-@pytest.mark.parametrize("which, name, how", CASES)
-def test_an_argument_of_another_kind_is_named_or_does_no_harm(which, name, how):
-    _, known, free = ARGUMENTS[which]
+def named_or_harmless(table, which, name, how):
+    """Spoil an argument: an error that names it, or the right answer all the same."""
+    call, known, free = table[which]
     if how == "None" and name in MAY_BE_NONE:
         return
     value = dict(spoilt(known[name]))[how]
     try:
-        found = numbers(answer(which, known | {name: value}))
+        found = numbers(answer(call, known | {name: value}))
     except ValueError as error:
         assert any(x in str(error) for x in (name, *OTHER_NAMES.get(name, ()))), error
         return
     if name in free.split() or how == "nan" and not found.isfinite().all():
         return
-    right = numbers(answer(which, known))
+    right = numbers(answer(call, known))
     assert torch.allclose(found, right, 1e-3, 1e-3, equal_nan=True), str(found)[:80]
+
+
+@pytest.mark.parametrize("which, name, how", cases(ARGUMENTS))
+def test_an_argument_of_another_kind_is_named_or_does_no_harm(which, name, how):
+    named_or_harmless(ARGUMENTS, which, name, how)
 
 
 PIPE = models.load("text-to-image", "tiny")

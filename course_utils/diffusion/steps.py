@@ -20,6 +20,7 @@ from course_utils.diffusion.forward import (
     levels,
     predict_noise,
     same_step,
+    whole,
     x0_and_noise,
 )
 from course_utils.schedules import Schedule
@@ -35,7 +36,7 @@ def posterior(
     any signal and sigma by the noise added between (Kingma et al. 2021, appendix A).
     """
     check_same("x_t", x_t, "x0", x0)
-    to = t - 1 if to is None else to
+    to = t - 1 if to is None else whole(to, "to")
     (signal, signal_s), (noise, noise_s) = _levels(t, to, schedule)
     added = _added(t, to, schedule)
     mean_x0 = signal_s**0.5 * added / noise

@@ -37,9 +37,10 @@ class TinyClip(NamedTuple):
 
     @torch.no_grad()
     def hear(self, captions: Sequence[str]) -> Tensor:
-        """Captions to unit vectors (B, D)."""
+        """Captions, or one of them, to unit vectors (B, D)."""
+        captions = [captions] if isinstance(captions, str) else list(captions)
         options = dict(padding=True, truncation=True, return_tensors="pt")
-        tokens = self.tokenizer(list(captions), **options).input_ids
+        tokens = self.tokenizer(captions, **options).input_ids
         tokens = tokens.to(self.model.device)
         pooled = self.model.text_model(input_ids=tokens).pooler_output
         return F.normalize(self.model.text_projection(pooled), dim=1).float().cpu()
@@ -90,8 +91,14 @@ def clip_directional(
     caption stays as it is.
     """
     net = net or shipped_clip()
+    check_images(before, 3, 64, "before")
+    check_images(after, 3, 64, "after")
     _check_captions(before, captions_before, "captions_before")
     _check_captions(after, captions_after, "captions_after")
+    if len(before) != len(after):
+        raise ValueError(
+            f"after has {len(after)} pictures, and before {len(before)}: pass pairs"
+        )
     seen = net.see(after) - net.see(before)
     said = net.hear(captions_after) - net.hear(captions_before)
     return F.cosine_similarity(seen, said, dim=1)

@@ -84,10 +84,15 @@ def in_the_middle(videos: Tensor, centres: Tensor) -> Tensor:
     """
     check_floats(videos, "videos", 5)
     check_floats(centres, "centres", 3)
+    if centres.shape != (*videos.shape[:2], 2):
+        raise ValueError(
+            f"centres must be (B, F, 2), one for each frame of videos, which is "
+            f"{tuple(videos.shape)}, not {tuple(centres.shape)}"
+        )
     flat, at = videos.flatten(0, 1), centres.flatten(0, 1).nan_to_num(32.0)
     shift = torch.eye(2, 3).repeat(len(flat), 1, 1)
     shift[:, :, 2] = at / 32 - 1
-    grid = F.affine_grid(shift, list(flat.shape), align_corners=False)
+    grid = F.affine_grid(shift, list(flat.shape), align_corners=False).to(flat)
     options = dict(align_corners=False, padding_mode="border")
     return F.grid_sample(flat, grid, **options).view(videos.shape)
 

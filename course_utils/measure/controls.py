@@ -20,6 +20,7 @@ from course_utils.measure.pairs import iou
 from course_utils.oracle.points import keypoints
 from course_utils.oracle.segmenter import silhouettes, toy_masks
 from course_utils.toybox import Scene
+from course_utils.toybox.scene import check_scene
 
 MISSED = 32.0  # pixels, half a picture: what a doll that is not there counts
 SAID = ("toy", "colour", "pattern", "mood", "ground", "count")
@@ -27,6 +28,7 @@ SAID = ("toy", "colour", "pattern", "mood", "ground", "count")
 
 def caption_of(scene: Scene) -> str:
     """What the toys are like, and the ground; not where they are, nor how big."""
+    check_scene(scene)
     return toybox.say({k: v for k, v in scene.attributes.items() if k in SAID})
 
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils import oracle, toybox
+from course_utils.images import check_list
 from course_utils.measure.clips import check_videos
 from course_utils.oracle.points import dancer_points
 from course_utils.toybox import Scene
@@ -26,6 +27,9 @@ LOOKS = ("colour", "pattern")
 def check_scenes_of(videos: Tensor, scenes: Sequence[Sequence[Scene]]) -> None:
     """Refuse scenes that are not one for each frame of each video."""
     check_videos(videos)
+    check_list(scenes, "scenes", list | tuple, "toybox.perform(...)")
+    for row in scenes:
+        toybox.check_scenes(row)
     if [len(row) for row in scenes] != [videos.shape[1]] * len(videos):
         raise ValueError(
             f"scenes must be {len(videos)} lists of {videos.shape[1]} scenes, one for "

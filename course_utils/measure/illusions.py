@@ -12,7 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import toybox
-from course_utils.images import check_floats, check_tensor, check_whole
+from course_utils.images import (
+    check_floats,
+    check_images,
+    check_list,
+    check_whole,
+)
 from course_utils.oracle.closeups import ANSWERS, closeup_confidence
 
 
@@ -39,11 +44,7 @@ def view_matrix(
     views: Tensor, prompts: Sequence[str], net: nn.Module | None = None
 ) -> Tensor:
     """How likely view i shows prompt j's toy: (V, V), of V views (V, 3, 48, 48)."""
-    check_tensor(views, "views")
-    if len(views) != len(prompts):
-        raise ValueError(
-            f"prompts: {len(prompts)} for {len(views)} views; each view has its own"
-        )
+    _check_prompts(views, prompts)
     columns = [ANSWERS.index(toy_of(prompt)) for prompt in prompts]
     return closeup_confidence(views, net)[:, columns]
 
@@ -52,7 +53,7 @@ def views_right(
     views: Tensor, prompts: Sequence[str], net: nn.Module | None = None
 ) -> list[bool]:
     """Is each view (V, 3, 48, 48) in [-1, 1] read as the toy of its prompt?"""
-    check_tensor(views, "views")
+    _check_prompts(views, prompts)
     said = closeup_confidence(views, net).argmax(1).tolist()
     pairs = zip(said, prompts, strict=True)
     return [ANSWERS[k] == toy_of(prompt) for k, prompt in pairs]
@@ -84,4 +85,13 @@ def _check_matrix(matrix: Tensor) -> None:
     if matrix.shape[0] != matrix.shape[1] or not matrix.isfinite().all():
         raise ValueError(
             f"matrix must be finite, a prompt a view, (V, V), not {tuple(matrix.shape)}"
+        )
+
+
+def _check_prompts(views: Tensor, prompts: Sequence[str]) -> None:
+    check_images(views, 3, 48, "views")
+    check_list(prompts, "prompts", str, '"a red cat"')
+    if len(views) != len(prompts):
+        raise ValueError(
+            f"prompts: {len(prompts)} for {len(views)} views; each view has its own"
         )

@@ -17,6 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from course_utils.images import check_kind
+
 
 def operations(call: Callable[[], object]) -> int:
     """Floating-point operations of `call()`: two for a multiply-add.
@@ -48,7 +50,10 @@ def peak_bytes(call: Callable[[], object], fused: bool = True) -> int:
 def weight_bytes(nets: Iterable[nn.Module]) -> int:
     """Bytes of the weights and buffers of networks, each shared tensor once."""
     found = {}
+    if isinstance(nets, nn.Module) or not isinstance(nets, Iterable):
+        raise ValueError(f"nets must be a list of networks, not {nets!r:.60}")
     for net in nets:
+        check_kind(net, "each of nets", nn.Module, "pipe.unet")
         for x in (*net.parameters(), *net.buffers()):
             found[id(x)] = x.numel() * x.element_size()
     return sum(found.values())

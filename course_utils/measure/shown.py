@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from course_utils import toybox
-from course_utils.images import check_whole
+from course_utils.images import check_list, check_whole
 from course_utils.measure.attributes import attribute_accuracy
 
 SAID, SEEN = ("toy", "size", "place"), ("colour", "pattern", "ground")
@@ -48,6 +48,7 @@ def followed_shown(images: Tensor, asked: Sequence[Asked]) -> dict[str, float]:
     images (B, 3, 64, 64) in [-1, 1], one for each. Returns "words" and "picture", the
     means over SAID and SEEN, and each attribute.
     """
+    check_list(asked, "asked", Asked, "shown_to_ask(1)[0]")
     found = attribute_accuracy(images, [one.wanted for one in asked])
     means = {
         which: sum(found[name] for name in names) / len(names)

@@ -125,6 +125,7 @@ def solid_scores(
     field: VoxelField, solid: Solid, views: Sequence[Camera] | None = None
 ) -> dict[str, float]:
     """All four: view_accuracy, janus, silhouette_iou, depth_error (in radii)."""
+    check_kind(solid, "solid", Solid, 'toybox.Solid("cat", "red")')
     views = around() if views is None else views
     seen = turntable(field, views)
     truth = see_solids([solid] * len(views), views)

@@ -23,6 +23,7 @@ from course_utils.images import check_images, check_whole
 from course_utils.measure.attributes import attribute_accuracy
 from course_utils.measure.clip import shipped_clip
 from course_utils.toybox import Scene, Subject, Thing, palette
+from course_utils.toybox.subjects import check_subject
 
 SCALES = (0.9, 1.0, 1.1, 1.2, 1.3)  # of a big toy
 TURNS = (-14.0, -7.0, 0.0, 7.0, 14.0)
@@ -36,6 +37,9 @@ def fit(images: Tensor, subject: Subject) -> list[Scene]:
     Their grounds mean nothing. First at every second pixel, then around the best.
     """
     check_images(images, 3, 64)
+    if not len(images):
+        raise ValueError("images is empty: pass one or more")
+    check_subject(subject)
     looks = [(scale, turn) for scale in SCALES for turn in TURNS]
     rough, fine = _stickers(subject, looks, 32), _stickers(subject, looks, 64)
     edge, scenes = WINDOW // 2 + 2, []
@@ -94,6 +98,7 @@ def likeness(images: Tensor, subject: Subject) -> Tensor:
     which looks at whole pictures. The true ones stand on every ground where it stands
     out, at the nine places in turn; they reach about 0.98.
     """
+    check_subject(subject)
     places = [toybox.PLACES[k % 9] for k in range(len(subject.contrasts))]
     pairs = zip(places, subject.contrasts, strict=True)
     scenes = [toybox.setting(subject, place, ground) for place, ground in pairs]
@@ -127,7 +132,10 @@ def _oklab(colours: Tensor) -> Tensor:
 
 def prompt_scenes(subject: Subject, seen: Sequence[Scene], n: int = 18) -> list[Scene]:
     """n scenes to ask for: all nine places, and grounds that `seen` does not have."""
+    check_subject(subject)
     check_whole(n, "n")
+    if not (isinstance(seen, list | tuple) and not seen):  # nothing seen is allowed
+        toybox.check_scenes(seen, "seen")
     grounds = [g for g in subject.contrasts if g not in {s.ground for s in seen}]
     order = [
         (toybox.PLACES[k % 9], grounds[(k + k // 9) % len(grounds)]) for k in range(n)

@@ -15,7 +15,13 @@ from torch import Tensor
 
 from course_utils import diffusion
 from course_utils.diffusion import Model
-from course_utils.images import check_images, check_list
+from course_utils.images import (
+    check_floats,
+    check_images,
+    check_kind,
+    check_list,
+    check_positive,
+)
 from course_utils.models.pipelines import check_asked, guided, plan_of
 
 
@@ -126,7 +132,10 @@ def is_orthogonal(view: View, images: Tensor, close: float = 1e-4) -> bool:
 
     images (B, 3, H, W) in [-1, 1], two or more.
     """
+    check_kind(view, "view", View, 'VIEWS["flip"]')
+    check_floats(images, "images", 4)
     check_images(images, 3, images.shape[-1])
+    check_positive(close, "close")
     seen = view.see(images)
     if seen.shape != images.shape:
         return False

@@ -94,7 +94,13 @@ def processors(unet: nn.Module, make: Callable) -> Iterator[None]:
 
 def is_cross(name: str) -> bool:
     """Does the layer with this processor listen to words (attn2), not to places?"""
-    return name.split(".")[-2] == "attn2"
+    layer, dot, _ = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+    if not dot:
+        raise ValueError(
+            "name must be that of an attention processor, a key of "
+            f"unet.attn_processors, not {name!r}"
+        )
+    return layer.rpartition(".")[2] == "attn2"
 
 
 @contextmanager

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import diffusion
-from course_utils.images import check_tensor
-from course_utils.models.pipelines import check_asked
+from course_utils.images import check_tensor, check_whole
+from course_utils.models.pipelines import check_asked, check_unet
 from course_utils.schedules import Schedule
 from course_utils.training import muon
 
@@ -30,6 +30,8 @@ def attach(unet: nn.Module, factor: int = 4) -> nn.Module:
     """
     from diffusers import ControlNetModel
 
+    check_unet(unet)
+    check_whole(factor, "factor", 2)
     halvings = factor.bit_length() - 1
     if factor != 2**halvings or not 1 <= halvings <= 5:
         raise ValueError(f"factor={factor} must be 2, 4, 8, 16 or 32")

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import diffusion, training
-from course_utils.images import check_tensor, check_whole
+from course_utils.images import check_callable, check_kind, check_tensor, check_whole
 from course_utils.models.pipelines import encode, plan_of
 from course_utils.schedules import Schedule
 
@@ -189,6 +189,8 @@ def _some(x, tokens, weight, n: int, T: int, generator) -> tuple[Tensor, ...]:
 
 def token_ids(tokenizer, text: str) -> Tensor:
     """What the text encoder is given for a text: (1, length)."""
+    check_callable(tokenizer, "tokenizer")
+    check_kind(text, "text", str, "'a sks star'")
     options = dict(padding="max_length", truncation=True, return_tensors="pt")
     return tokenizer([text], max_length=tokenizer.model_max_length, **options).input_ids
 
@@ -228,6 +230,8 @@ def is_rare(tokenizer, word: str) -> bool:
     It falls into several tokens; or, in a large vocabulary, where tokens come in the
     order of how often they were seen, it is one of the last fifth, as "sks" is.
     """
+    check_callable(tokenizer, "tokenizer")
+    check_kind(word, "word", str, "'sks'")
     ids = tokenizer(word, add_special_tokens=False).input_ids
     many = len(tokenizer)
     return len(ids) > 1 or (many > 10_000 and ids[0] > 0.8 * many)

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.diffusion import Model
-from course_utils.images import check_whole
+from course_utils.images import check_floats, check_whole
 from course_utils.methods.nerf import Pictured, VoxelField, look_at
 from course_utils.methods.perp_neg import perp_neg
 from course_utils.methods.sds import sds_loss
-from course_utils.models.pipelines import guided, plan_of, words_of
+from course_utils.models.pipelines import check_pipe, guided, plan_of, words_of
 from course_utils.toybox.solid import VIEWS, Camera, sample_view
 from course_utils.toybox.solid_render import default_lights
 
@@ -83,6 +83,8 @@ def to_latents(pipe, images: Tensor) -> Tensor:
 
     They are enlarged first to the size that the model draws: 64 pixels, or 512.
     """
+    check_pipe(pipe)
+    check_floats(images, "images", 4)
     side = pipe.unet.config.sample_size * pipe.vae_scale_factor
     if images.shape[-1] != side:
         images = F.interpolate(images, side, mode="bilinear", align_corners=False)

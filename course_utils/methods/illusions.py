@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from course_utils.images import check_floats
+from course_utils.images import check_callable, check_floats, check_kind, check_whole
 from course_utils.methods.primes import Primes, mismatch
 from course_utils.methods.sdedit import sdedit
 from course_utils.methods.sds import sds_loss
@@ -97,6 +97,8 @@ FEWER = (1.0, 0.7, 0.6, 0.5, 0.4, 0.35)  # enough for a flip, which shares its n
 
 def derive_all(net: Primes, arrangement: Arrangement) -> Tensor:
     """The derived pictures of K illusions, one after another: (K views, 3, H, W)."""
+    check_callable(net, "net")
+    check_kind(arrangement, "arrangement", Arrangement, 'ARRANGEMENTS["flip"]')
     parts = net().split(arrangement.primes)
     return torch.cat([arrangement.derive(part) for part in parts])
 
@@ -166,6 +168,9 @@ def shared_noise(arrangement: Arrangement, derived: Tensor, seed: int) -> Tensor
     Where two views are one picture, moved, so is the noise that the two targets come
     from: then they tend to have light and dark at the same places of the prime.
     """
+    check_kind(arrangement, "arrangement", Arrangement, 'ARRANGEMENTS["flip"]')
+    check_floats(derived, "derived", 4)
+    check_whole(seed, "seed", 0)
     if not arrangement.moves:
         return None
     draw = torch.Generator().manual_seed(seed)

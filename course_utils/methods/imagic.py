@@ -22,7 +22,7 @@ from course_utils import diffusion
 from course_utils.diffusion.forward import check_same, whole
 from course_utils.diffusion.solvers import invert
 from course_utils.images import check_tensor
-from course_utils.models.pipelines import check_texts, plan_of
+from course_utils.models.pipelines import check_pipe, check_texts, plan_of
 from course_utils.schedules import Schedule
 
 Loss = Callable[[nn.Module, Tensor], Tensor]  # of a network and an embedding
@@ -192,6 +192,7 @@ def imagic(
 @torch.no_grad()
 def embed(pipe, texts: Sequence[str]) -> Tensor:
     """The pipeline's embeddings of some texts, (B, tokens, D)."""
+    check_pipe(pipe)
     check_texts(texts, "texts")
     return pipe.encode_prompt(list(texts), pipe.device, 1, False)[0]
 

@@ -16,7 +16,13 @@ from course_utils.diffusion import Model
 from course_utils.diffusion.forward import check_same
 from course_utils.diffusion.solvers import dpm_sample
 from course_utils.images import check_generator
-from course_utils.models.pipelines import check_texts, decode, encode, plan_of
+from course_utils.models.pipelines import (
+    check_texts,
+    check_unet,
+    decode,
+    encode,
+    plan_of,
+)
 
 
 def widen(unet: nn.Module) -> nn.Module:
@@ -25,6 +31,7 @@ def widen(unet: nn.Module) -> nn.Module:
     Whatever they are, it answers as before: what a picture is good for is learnt from
     there. Section 3.2 of the paper.
     """
+    check_unet(unet)
     wide = deepcopy(unet)
     before = wide.conv_in
     layer = nn.Conv2d(

@@ -19,7 +19,7 @@ from torch import Tensor
 from trimesh.exchange.gltf import export_glb
 from trimesh.viewer.notebook import scene_to_html
 
-from course_utils.images import check_kind, check_whole
+from course_utils.images import check_kind, check_list, check_number, check_whole
 from course_utils.methods.nerf import REACH, VoxelField, ray_weights
 from course_utils.toybox.solid import Camera
 from course_utils.toybox.solid_render import (
@@ -165,6 +165,7 @@ def mesh_page(mesh: trimesh.Trimesh) -> str:
 
     All is in it, it asks no network: about 0.8 MB. Drag turns, the wheel zooms.
     """
+    check_kind(mesh, "mesh", trimesh.Trimesh, "extract_mesh(field)")
     page = scene_to_html(_Ready(_glb(mesh)))
     return page.replace("renderer.setPixelRatio(", LAMPS, 1)
 
@@ -245,6 +246,10 @@ def render_mesh(
     ambient: float = AMBIENT,
 ) -> Tensor:
     """Pictures (B, 3, size, size) in [-1, 1] of a mesh, lit as render_solids does."""
+    check_kind(mesh, "mesh", trimesh.Trimesh, "extract_mesh(field)")
+    check_list(views, "views", Camera, "toybox.Camera(30, 15)")
+    check_whole(size, "size")
+    check_number(ambient, "ambient", 0, 1)
     seen = see_mesh(mesh, views, 2 * size)
     light = default_lights(views)[:, None, None]
     lit = lambertian(seen.albedo, seen.normal, light, ambient)

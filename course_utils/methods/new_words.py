@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from course_utils.images import check_tensor, check_whole
+from course_utils.models.pipelines import check_pipe
 from course_utils.training import save_whole
 
 FILE = "learned_embeds.safetensors"  # the name that the field's script gives it
@@ -46,6 +47,7 @@ def nearest_words(pipe, vectors: Tensor, number: int = 5) -> list[dict[str, floa
 
     Whole words only, of letters: most tokens are pieces of words.
     """
+    check_pipe(pipe)
     check_whole(number, "number")
     table = pipe.text_encoder.get_input_embeddings().weight.detach()
     check_vectors(vectors, table.shape[1])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from course_utils import diffusion
 from course_utils.diffusion import Model, ddim_step
-from course_utils.diffusion.forward import same_step
+from course_utils.diffusion.forward import same_step, whole
 from course_utils.images import check_floats, check_tensor
 from course_utils.schedules import Schedule, check_schedule
 
@@ -29,7 +29,12 @@ def visits(path: Sequence[int], strength: float) -> list[int]:
         raise ValueError(
             f"strength={strength} must be in [0, 1]: 0 leaves the guide, 1 forgets it"
         )
-    path = list(path)
+    if not (isinstance(path, list | tuple | range) and path):
+        raise ValueError(
+            "path must be a list of steps from noisy to clean, such as "
+            f"diffusion.timesteps(1000, 20), not {path!r:.60}"
+        )
+    path = [whole(t, "each step of path") for t in path]
     return path[len(path) - int(len(path) * strength) :]
 
 

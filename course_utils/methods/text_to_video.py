@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import session
-from course_utils.images import check_whole
-from course_utils.models.pipelines import check_asked
+from course_utils.images import check_kind, check_whole
+from course_utils.models.pipelines import check_asked, check_pipe, check_unet
 
 
 def inflate(unet: nn.Module, head_size: int | None = None) -> nn.Module:
@@ -29,6 +29,7 @@ def inflate(unet: nn.Module, head_size: int | None = None) -> nn.Module:
     deepest level's. Heads of another size are set by hand: right in memory, but a file
     cannot say it. `as_saved` cuts them as a file would.
     """
+    check_unet(unet)
     config = unet.config
     heads = config.attention_head_dim
     if not isinstance(heads, int):
@@ -74,6 +75,7 @@ def copy_into(deep: nn.Module, unet: nn.Module) -> None:
 
 def is_temporal(name: str) -> bool:
     """Whether a parameter or module of a 3-D UNet looks along time."""
+    check_kind(name, "name", str, "'transformer_in.norm.weight'")
     return "temp_" in name or name.startswith("transformer_in")
 
 
@@ -142,6 +144,7 @@ def draw_clips(
 
     The noise of clip k depends on seed and k alone; `parts` clips are drawn at once.
     """
+    check_pipe(pipe)
     check_whole(frames, "frames", 1)
     check_asked(prompts, "prompts", steps, guidance, seed)
     check_whole(parts, "parts")

@@ -102,7 +102,8 @@ def count_weights(nets: Iterable[nn.Module]) -> int:
 
 def download_bytes(name: str) -> int:
     """Bytes of a real checkpoint's weights as they lie on the hub, from its shapes."""
-    return BYTES_ON_DISK[name] * sum(count_parts(name).values())
+    counts = count_parts(name)  # refuses what is no checkpoint
+    return BYTES_ON_DISK[name] * sum(counts.values())
 
 
 def _parts(name: str) -> dict[str, Part]:

@@ -168,6 +168,8 @@ REGISTRY = {
 
 def card(name: str) -> str:
     """A line that says what a real checkpoint is, its size, licence and needs."""
+    if name not in REGISTRY:
+        raise ValueError(f"name={name!r} is not one of: {', '.join(REGISTRY)}")
     checkpoint = REGISTRY[name]
     gated = ", after you accepted its licence there" if checkpoint.gated else ""
     base = f", on top of {checkpoint.base}" if checkpoint.base else ""

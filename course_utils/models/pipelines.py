@@ -3,11 +3,11 @@
 A pipeline is a Stable Diffusion of diffusers, or, for `draw`, one that draws in pixels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from course_utils import diffusion
@@ -62,9 +62,26 @@ def round_trip(vae, images: Tensor) -> Tensor:
     return decode(vae, encode(vae, images)).cpu()
 
 
+def check_pipe(pipe: object) -> None:
+    """Refuse what is no pipeline: None, a name, a network."""
+    parts = "unet", "transformer", "text_encoder", "vae", "scheduler"
+    if not any(hasattr(pipe, part) for part in parts):
+        raise ValueError(
+            "pipe must be a pipeline, such as "
+            f'models.load("text-to-image", "tiny"), not {pipe!r:.60}'
+        )
+
+
+def check_unet(unet: object) -> None:
+    """Refuse what is no network of diffusers', such as the pipeline around it."""
+    if not (isinstance(unet, nn.Module) and hasattr(unet, "config")):
+        raise ValueError(f"unet must be a network, such as pipe.unet, not {unet!r:.60}")
+
+
 def check_texts(texts: Sequence[str], name: str) -> None:
     """Refuse one text where many are wanted: each of its letters would be one."""
-    found = [] if isinstance(texts, str) else list(texts)
+    several = isinstance(texts, Iterable) and not isinstance(texts, str)
+    found = list(texts) if several else []
     if not found or not all(isinstance(text, str) for text in found):
         raise ValueError(
             f"{name} must be a list of at least one text, such as ['a red star'], "
@@ -99,6 +116,7 @@ def guided(
     first. What it predicts, pipe.scheduler.config says. `nothing` holds for each step t
     what stands for the empty prompt there, (B, tokens, D).
     """
+    check_pipe(pipe)
     check_texts(prompts, "prompts")
     check_number(scale, "scale")
     prompts = list(prompts)  # diffusers knows no tuples
@@ -120,6 +138,7 @@ def guided(
 
 def words_of(pipe, prompts: Sequence[str]) -> Tensor:
     """What a pipeline's network hears of the prompts: (B, tokens, D)."""
+    check_pipe(pipe)
     check_texts(prompts, "prompts")
     told = dict(num_images_per_prompt=1, do_classifier_free_guidance=False)
     return pipe.encode_prompt(list(prompts), device=pipe.device, **told)[0]
@@ -127,6 +146,7 @@ def words_of(pipe, prompts: Sequence[str]) -> Tensor:
 
 def plan_of(pipe) -> tuple[Schedule, str]:
     """A pipeline's schedule, and what its network predicts, in diffusion's words."""
+    check_pipe(pipe)
     targets = {"epsilon": "noise", "v_prediction": "v", "sample": "x0"}
     predicts = targets[pipe.scheduler.config.prediction_type]
     return Schedule(pipe.scheduler.betas), predicts

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import models, schedules
+from course_utils.images import check_callable, check_kind, check_whole
 from course_utils.methods import ddgan, gan
 from course_utils.networks.unet import timestep_embedding
 from course_utils.tiny.judges import (
@@ -96,6 +97,9 @@ def draw_denoising(
     generator: nn.Module, n: int, rng: torch.Generator, device: str = "cpu"
 ) -> Tensor:
     """Draw n latents (n, 4, 16, 16) in STEPS steps, all noise from `rng` on the CPU."""
+    check_callable(generator, "generator")
+    check_whole(n, "n")
+    check_kind(rng, "rng", torch.Generator, "torch.Generator().manual_seed(0)")
     x_T = torch.randn(n, 4, 16, 16, generator=rng).to(device)
     return ddgan.denoise(generator, x_T, PLAN, STEPS, rng)
 

@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import toybox
+from course_utils.images import check_kind
 from course_utils.models.pipelines import check_texts
 from course_utils.tiny.instruct import some_edit
 from course_utils.tiny.text import LENGTH
 from course_utils.toybox import Scene
+from course_utils.toybox.attributes import check_rng
 
 SEPARATOR = " > "
 PLACES = 3 * LENGTH  # tokens; two captions and an instruction need fewer
@@ -27,6 +29,7 @@ def edit_in_words(rng: np.random.Generator) -> tuple[str, str, str]:
 
     Captions leave out some attributes, both the same; never what the edit is about.
     """
+    check_rng(rng)
     scene, edit, after = some_edit(rng)
     names = [n for n in ("size", "mood", "pattern", "ground") if rng.random() < 0.5]
     names += ["place"] if rng.random() < 0.7 else []
@@ -44,6 +47,9 @@ def is_valid(caption: str, instruction: str, edited: str) -> bool:
 
     All that the first caption says of what is not edited must be said again.
     """
+    said = dict(caption=caption, instruction=instruction, edited=edited)
+    for name, text in said.items():
+        check_kind(text, name, str, "'a red cat'")
     try:
         scene = toybox.imagine(caption, np.random.default_rng(0))
         edit = toybox.parse_edit(instruction)

@@ -14,7 +14,8 @@ from itertools import product
 import numpy as np
 
 from course_utils import toybox
-from course_utils.toybox.attributes import FACES, HELD_OUT
+from course_utils.images import check_kind, check_whole
+from course_utils.toybox.attributes import FACES, HELD_OUT, check_rng
 from course_utils.toybox.words import article
 
 
@@ -119,6 +120,7 @@ KINDS = ("train", "new phrases", "new turns")
 
 def opposite(feeling: Feeling) -> Feeling:
     """The corner across: what was "no longer" felt leaves this behind."""
+    check_kind(feeling, "feeling", Feeling, "feelings.FEELINGS[0]")
     across = tuple(not high for high in feeling.corner)
     return next(other for other in FEELINGS if other.corner == across)
 
@@ -243,8 +245,8 @@ def sayings(rng: np.random.Generator, n: int, kind: str = "train") -> list[Sayin
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not one of: {', '.join(KINDS)}")
-    if n < 1:
-        raise ValueError(f"n={n} must be at least 1")
+    check_rng(rng)
+    check_whole(n, "n")
     found: list[Saying] = []
     while len(found) < n:
         feeling, sort = _pick(rng, FEELINGS), _pick(rng, SORTS)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import models, toybox
+from course_utils.images import check_whole
 from course_utils.methods import gan
 from course_utils.tiny.judges import (
     LatentEye,
@@ -25,6 +26,8 @@ GIVE_BACK, PRIOR = 5.0, 0.01  # what unlikeness costs, and a nat of a code
 
 def big_toys(n: int, seed: int, split: str = "test") -> list[toybox.Scene]:
     """Draw n scenes of one big plain shape each: all that this GAN knows."""
+    check_whole(n, "n")
+    check_whole(seed, "seed", 0)
     rng = np.random.default_rng([8, seed])
     return SMALL.scenes(n, rng, split, things=1, pattern="plain", size="big")
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import diffusion, toybox, training
+from course_utils.images import check_callable, check_whole
 from course_utils.tiny.batches import CHAPTER, in_latents
 from course_utils.tiny.unet import MEAN_WEIGHT, SCHEDULE, draw_steps, step_weights
 from course_utils.tiny.worlds import WHOLE, numpy_rng
@@ -115,6 +116,9 @@ def some_edit(rng: np.random.Generator) -> tuple[Scene, Edit, Scene]:
 
 def rendered_pairs(encode: Callable, n: int, number: int) -> Album:
     """n random edits, and both pictures of each as `encode` has them."""
+    check_callable(encode, "encode")
+    check_whole(n, "n")
+    check_whole(number, "number", 0)
     rng, asked, both = np.random.default_rng([number, 23]), [], ([], [])
     while len(asked) < n:
         scene, edit, after = some_edit(rng)

@@ -83,11 +83,13 @@ def shipped_decoder(name: str | Path = "tiny-vae") -> nn.Module:
 
 def timesteps_of(sampler: str) -> list[int]:
     """The steps t of one of SAMPLERS, from noisy to clean, the end -1 included."""
+    _check_sampler(sampler)
     return [*diffusion.timesteps(1000, SAMPLERS[sampler].steps, "trailing"), -1]
 
 
 def sample_plain(pipe, sampler: str, seed: int, n: int, timesteps: list[int]) -> Tensor:
     """Draw big_toys(n, seed) by one of SAMPLERS, (n, 3, 64, 64) in [-1, 1]."""
+    _check_sampler(sampler)
     captions = [scene.caption for scene in big_toys(n, seed)]
     generator = torch.Generator().manual_seed(seed)
     x_T = torch.stack([torch.randn(4, 16, 16, generator=generator) for _ in captions])
@@ -107,6 +109,7 @@ def shipped_sheet(sampler: str, folder: Path | None = None) -> Tensor:
 
     Picture (k, i) is of big_toys(n, k)[i].
     """
+    _check_sampler(sampler)
     folder = folder or models.path("trilemma")
     n = json.loads((folder / "config.json").read_text(encoding="utf-8"))["n"]
     tiles = read_sheet(folder / f"{sampler}.png", n)
@@ -133,3 +136,8 @@ def distilled(steps: int):
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def _check_sampler(sampler: str) -> None:
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler={sampler!r} is not one of: {', '.join(SAMPLERS)}")

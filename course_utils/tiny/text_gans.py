@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import models, toybox
+from course_utils.images import check_whole
 from course_utils.methods import gan
 from course_utils.tiny.gans import ToyGenerator, Z, shipped_gan
 from course_utils.tiny.judges import (
@@ -23,6 +24,7 @@ from course_utils.tiny.judges import (
     plain_loss,
 )
 from course_utils.tiny.text import tokenise
+from course_utils.toybox.scene import check_scene
 
 CODE, TOLD = 14, 48  # numbers of a text code, and of what is heard of it
 READERS = 1, 2  # the two judges of a ProjectedDiscriminator that read the text
@@ -40,11 +42,15 @@ PAIRS = [
 
 def said_of_pair(k: int) -> str:
     """What the text says of PAIRS[k]: "a red star"."""
+    check_whole(k, "k", 0)
+    if k >= len(PAIRS):
+        raise ValueError(f"k={k} must be below {len(PAIRS)}: so many are PAIRS")
     return f"a {' '.join(PAIRS[k])}"
 
 
 def pair_shown(scene: toybox.Scene) -> int:
     """Which of PAIRS a scene of one toy shows."""
+    check_scene(scene)
     return PAIRS.index((scene.things[0].colour, scene.things[0].toy))
 
 
@@ -117,6 +123,8 @@ class TextGenerator(nn.Module):
 
 def shipped_text_gan(variant: str = "int-cls") -> TextGenerator:
     """One of VARIANTS that the course ships, frozen."""
+    if variant not in VARIANTS:
+        raise ValueError(f"variant={variant!r} is not one of: {', '.join(VARIANTS)}")
     ears = models.network(f"text-gan/{variant}", Ears)
     return TextGenerator(shipped_gan().generator, ears).eval()
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import diffusion, schedules
+from course_utils.schedules import check_schedule
 from course_utils.training.speed import half_is_faster
 
 SCHEDULE = schedules.linear()
@@ -128,6 +129,7 @@ def step_weights(schedule: schedules.Schedule) -> Tensor:
     where there is almost nothing but noise: there the words alone say what to draw, and
     with a floor of 0.1 a short training hardly learns to listen.
     """
+    check_schedule(schedule)
     return schedule.snr.clamp(max=5) / (schedule.snr + 1) + 0.5
 
 

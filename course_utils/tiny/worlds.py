@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from course_utils import toybox
-from course_utils.images import in_parts
+from course_utils.images import check_generator, in_parts
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ SMALL = World(tuple(toybox.SHAPES), ("plain",), most=2)
 
 def numpy_rng(generator: torch.Generator) -> np.random.Generator:
     """A numpy generator that depends on nothing but where the torch one stands."""
+    check_generator(generator)
     return np.random.default_rng(
         torch.randint(2**62, (2,), generator=generator).tolist()
     )

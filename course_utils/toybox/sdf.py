@@ -7,9 +7,12 @@ Formulas after Quilez, "2D distance functions" (iquilezles.org).
 """
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor
+
+from course_utils.images import check_tensor
 
 
 def union(first: Tensor, *others: Tensor) -> Tensor:
@@ -21,6 +24,7 @@ def union(first: Tensor, *others: Tensor) -> Tensor:
 
 def disc(x: Tensor, y: Tensor, cx: float, cy: float, radius: float) -> Tensor:
     """Distance to a filled circle."""
+    _check_figure(x, y, cx=cx, cy=cy, radius=radius)
     dx, dy = x - cx, y - cy
     return (dx * dx + dy * dy).sqrt() - radius
 
@@ -45,6 +49,10 @@ def box(
 
 def capsule(x: Tensor, y: Tensor, start, end, r: float) -> Tensor:
     """Distance to a thick line with round ends; ends may be tensors."""
+    for name, end_ in dict(start=start, end=end).items():
+        if not (isinstance(end_, list | tuple | Tensor) and len(end_) == 2):
+            raise ValueError(f"{name} must be two numbers, x and y, not {end_!r:.60}")
+        _check_figure(x, y, r=r, **{name: end_[0]}, **{f"y of {name}": end_[1]})
     (ax, ay), (bx, by) = start, end
     ex, ey = bx - ax, by - ay
     px, py = x - ax, y - ay
@@ -93,3 +101,18 @@ def spikes(points: int, outer: float, inner: float, cy: float = 0.0) -> list:
         (q * math.cos(a), cy + q * math.sin(a))
         for a, q in zip(angles, radii, strict=True)
     ]
+
+
+def _check_figure(x: Tensor, y: Tensor, **sizes: float | Tensor) -> None:
+    check_tensor(x, "x")
+    check_tensor(y, "y")
+    for name, size in sizes.items():
+        if not isinstance(size, Real | Tensor):
+            raise ValueError(f"{name} must be a number, not {size!r:.60}")
+    try:
+        torch.broadcast_shapes(x.shape, y.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"x and y must broadcast together, not {tuple(x.shape)} and "
+            f"{tuple(y.shape)}: pass a row (N, 1, W) and a column (N, H, 1)"
+        ) from None

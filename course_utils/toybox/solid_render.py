@@ -131,6 +131,7 @@ def lambertian(
 
 def default_lights(views: Sequence[Camera], device: str = "cpu") -> Tensor:
     """A light over the camera's left shoulder: unit vectors (B, 3)."""
+    check_list(views, "views", Camera, "toybox.Camera(30, 15)")
     pairs = [(math.radians(v.azimuth - 35), math.radians(55)) for v in views]
     return torch.tensor([_axes(a, e)[2] for a, e in pairs], device=device)
 

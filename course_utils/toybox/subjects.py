@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.images import check_tensor, check_whole
+from course_utils.images import check_kind, check_tensor, check_whole
 from course_utils.toybox.attributes import PLACES, ROOM, known
 from course_utils.toybox.draw import cover, windows
 from course_utils.toybox.grounds import backdrops
@@ -92,6 +92,11 @@ class Subject:
         return [ground for ground, allowed in ALLOWED.items() if colour in allowed]
 
 
+def check_subject(subject: object) -> None:
+    """Refuse anything but one Subject."""
+    check_kind(subject, "subject", Subject, 'toybox.Subject("cat")')
+
+
 def portray(subject: Subject, scenes: list[Scene], size: int = 64) -> Tensor:
     """Pictures of scenes, the subject in every toy's place: (B, 3, size, size).
 
@@ -105,7 +110,9 @@ def portray_layers(subject: Subject, scenes: list[Scene], size: int = 64) -> tup
 
     (B, 3, S, S) twice, in [-1, 1], and (B, 1 + marks, S, S) in 0..1.
     """
+    check_subject(subject)
     check_scenes(scenes)
+    check_whole(size, "size", 8)
     layers, fine = _resized(subject.layers, size), 2 * size
     at = (torch.arange(fine) + 0.5) / fine
     canvas = _grounds(scenes, size).repeat(2, 1, 1, 1, 1)
@@ -131,11 +138,11 @@ def photo_scenes(subject: Subject, n: int = 5, seed: int = 0) -> tuple[list, lis
     All have a place and a ground of their own, and are a little turned and shifted: no
     ground or place of the others is in any of the first ones.
     """
-    if not isinstance(subject, Subject):
-        raise ValueError(f"subject must be a toybox.Subject, not {subject!r}")
+    check_subject(subject)
     check_whole(n, "n")
     if n > 5:
         raise ValueError(f"n={n} must be at most 5: there are nine places")
+    check_whole(seed, "seed", 0)
     rng = np.random.default_rng(seed)
     places = rng.permutation(PLACES).tolist()
     chosen = rng.permutation(subject.contrasts).tolist()
@@ -148,6 +155,7 @@ def setting(
     subject: Subject, place: str, ground: str, rng: np.random.Generator | None = None
 ) -> Scene:
     """The subject, big, at a place on a ground; a little shifted and turned by rng."""
+    check_subject(subject)
     right, down, grow, turn = (0, 0, 0, 0) if rng is None else rng.uniform(-1, 1, 4)
     thing = Thing(
         subject.toy,

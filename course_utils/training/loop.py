@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from course_utils.images import check_kind, check_number
 from course_utils.training.checkpoint import State, resume, save_state
 
 Batch = Callable[[torch.Generator, int], tuple[Tensor, ...]]
@@ -144,6 +145,9 @@ def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
 
     Buffers, such as a batch norm's statistics, are copied.
     """
+    check_number(decay, "decay", 0, 1)
+    for name, net in dict(average=average, model=model).items():
+        check_kind(net, name, nn.Module, "copy.deepcopy(model)")
     with torch.no_grad():
         for ours, theirs in zip(average.parameters(), model.parameters(), strict=True):
             ours.lerp_(theirs, 1 - decay)

@@ -9,6 +9,8 @@ from collections import defaultdict
 import torch
 from torch import Tensor, nn
 
+from course_utils.images import check_floats, check_whole
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the polynomial that Jordan et al. found
 
 
@@ -18,6 +20,8 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     Newton-Schulz: X <- (a + b A + c A^2) X with A = X X'. All the polynomials are
     applied to the small (r, r) Gram matrix A, r <= c, and to X only once, at the end.
     """
+    check_floats(matrices, "matrices", 3)
+    check_whole(steps, "steps")
     if matrices.shape[-2] > matrices.shape[-1]:
         return orthogonalise(matrices.mT, steps).mT
     x = matrices.float()  # the Gram matrix diverges in half precision
