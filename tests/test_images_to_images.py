@@ -120,6 +120,12 @@ def test_perceptual_distance_by_hand(pictures):
     torch.testing.assert_close(ours, total, rtol=2e-2, atol=1e-3)
 
 
+def test_perceptual_distance_takes_what_a_network_in_training_overshoots(pictures):
+    over = (1.6 * pictures).requires_grad_()
+    oracle.perceptual_distance(over, pictures).sum().backward()
+    assert over.grad.abs().sum() > 0
+
+
 def test_perceptual_distance_refuses_what_are_no_pairs(pictures):
     with pytest.raises(ValueError, match="pairs of pictures"):
         oracle.perceptual_distance(pictures, pictures[:2])

@@ -149,9 +149,9 @@ REFUSED = {
     "heads of many numbers": (
         lambda: tv.inflate(different(attention_head_dim=(2, 4, 8))), "one number"
     ),
-    "one text": (lambda: tv.draw_clips(None, "a cat"), "a list of at least one text"),
-    "no text": (lambda: tv.draw_clips(None, []), "a list of at least one text"),
-    "no frame": (lambda: tv.draw_clips(None, ["a cat"], frames=0), "frames"),
+    "one text": (lambda: tv.draw_clips(tiny(), "a cat"), "a list of at least one text"),
+    "no text": (lambda: tv.draw_clips(tiny(), []), "a list of at least one text"),
+    "no frame": (lambda: tv.draw_clips(tiny(), ["a cat"], frames=0), "frames"),
     "another config": (
         lambda: tv.copy_into(torch.nn.Linear(1, 1), tiny().unet), "3-D UNet has no"
     ),

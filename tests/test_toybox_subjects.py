@@ -98,7 +98,7 @@ def test_a_drawing_is_a_subject_too():
         (lambda: Subject("star", drawing=torch.zeros(4, 8, 8)), "drawing is empty"),
         (lambda: Subject("star", drawing=255 * torch.ones(4, 8, 8)), "divide bytes"),
         (lambda: Subject("star", drawing=[[1]]), "drawing must be a torch.Tensor"),
-        (lambda: toybox.photo_scenes("star"), "subject must be a toybox.Subject"),
+        (lambda: toybox.photo_scenes("star"), "subject must be a Subject"),
         (lambda: toybox.photo_scenes(MINE, 6), "n=6 must be at most 5"),
         (lambda: toybox.portray(MINE, []), "scenes is empty"),
     ],

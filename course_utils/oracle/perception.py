@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from course_utils.images import check_images
+from course_utils.images import check_floats
 from course_utils.oracle.reading import Reader, reader
 
 DEPTHS = 5, 11, 16  # the last layer at 32x32, at 16x16 and at 8x8
@@ -13,7 +13,9 @@ def depths(images: Tensor, net: Reader) -> list[Tensor]:
 
     (B, 3, 64, 64) in [-1, 1] -> (B, w, 32, 32), (B, 2w, 16, 16), (B, 3w, 8, 8)
     """
-    check_images(images, 3, 64)
+    check_floats(images, "images", 4)  # of any range: a network in training overshoots
+    if images.shape[1:] != (3, 64, 64):
+        raise ValueError(f"images must be (B, 3, 64, 64), not {tuple(images.shape)}")
     seen, x = [], images.float()
     for number, layer in enumerate(net.body):
         x = layer(x)
