@@ -1,11 +1,16 @@
 """Conclusions, counted over runs with other seeds."""
 
+import ast
 import json
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from course_utils.commands import claims, cli
+from course_utils.commands import choice, claims, cli
+
+TABLE = Path(__file__).resolve().parent.parent / "docs" / "claims.md"
 
 START = "from course_utils import session; session.start('05', run=run, seed=seed)"
 CLAIMS = (
@@ -81,3 +86,26 @@ def test_a_bar_in_the_words_does_not_break_the_table():
 def test_what_cannot_be_meant_is_refused_before_anything_runs(course, words, cure):
     done = CliRunner().invoke(cli.main, ["claims", *words])
     assert done.exit_code == 1 and cure in done.output
+
+
+def test_the_table_of_the_docs_has_the_claims_that_the_lessons_make_now():
+    rows = re.findall(
+        r"^\| (\d\d) \| (.+) \| (\d+) of (\d+) \|$", TABLE.read_text("utf-8"), re.M
+    )
+    for path in choice.lessons():
+        cells = choice.read_notebook(path).cells
+        trees = [ast.parse(c.source) for c in cells if c.cell_type == "code"]
+        nodes = [node for tree in trees for node in ast.walk(tree)]
+        said = {x.value for x in nodes if isinstance(x, ast.Constant)}
+        calls = [ast.unparse(x.func) for x in nodes if isinstance(x, ast.Call)]
+        own = [words.replace(r"\|", "|") for lesson, words, *_ in rows
+               if lesson == path.stem[:2]]  # fmt: skip
+        stale = "say course claims --seeds 5, and keep its table in docs/claims.md"
+        assert {*own} <= said and len(own) == calls.count("session.claim") > 0, (
+            f"{path.stem}: {stale}"
+        )
+
+
+def test_every_claim_of_the_table_held_in_at_least_four_runs_of_five():
+    held = re.findall(r" (\d+) of (\d+) \|$", TABLE.read_text("utf-8"), re.M)
+    assert held and all(n == "5" and int(k) >= 4 for k, n in held)

@@ -22,8 +22,9 @@ ENOUGH = 0.8  # the share of runs in which a claim must hold
 HEAD = """# Conclusions that hold
 
 Each lesson ran {runs}, each time with another seed, at size {size}: its own training,
-its own pictures, its own noise; the weights that the course ships stay. `course claims`
-writes this table.
+its own pictures, its own noise; the weights that the course ships stay. What does not
+hold in four runs of five is measured better, or not said. `course claims` writes this
+table.
 
 | lesson | claim | held |
 |---|---|---:|
