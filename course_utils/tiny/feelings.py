@@ -230,9 +230,7 @@ def saying(tenor: str, words: str, turned: bool = False) -> Saying:
         if (verb, words) in _KNOWN:
             return Saying(tenor, _KNOWN[verb, words], turned)
     near = PHRASES[3].words
-    raise ValueError(
-        f"words={words!r} is no phrase of feelings.PHRASES, as {near!r} is"
-    )
+    raise ValueError(f"words={words!r} is no phrase of PHRASES, as {near!r} is")
 
 
 def sayings(rng: np.random.Generator, n: int, kind: str = "train") -> list[Saying]:
