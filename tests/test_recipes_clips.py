@@ -1,5 +1,6 @@
 """Recipes of what draws clips and of what judges them, tried for two steps."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from diffusers import MotionAdapter, TextToVideoSDPipeline
 from safetensors.torch import load_file
 
 from course_utils import models, recipes, toybox
+from course_utils.methods.pixeldance import draw_between
+from course_utils.methods.text_to_video import draw_clips
 from course_utils.models import difference
 from course_utils.models.quiet import quiet
 from course_utils.oracle.clips import VERBS, ClipReader, clip_features
@@ -26,6 +29,15 @@ frames = pipe("a red star moves left", num_frames=8, height=64, width=64,
 assert frames.shape == (1, 8, 64, 64, 3), frames.shape
 assert "course_utils" not in sys.modules
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def draws_in_two_steps():
+    """What recipes draw to be looked at takes two steps, not ten."""
+    with pytest.MonkeyPatch.context() as patch:
+        for draw in (draw_clips, draw_between):
+            patch.setitem(inspect.unwrap(draw).__kwdefaults__, "steps", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
