@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 
 import pytest
 from safetensors.torch import save_file
@@ -61,6 +62,15 @@ def test_what_gives_way_is_said(rows, words):
     found = soak.found_wrong(rows)
     assert len(found) == len(words)
     assert all(re.search(word, line) for word, line in zip(words, found, strict=True))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks glibc to give back")
+def test_own_memory_is_what_is_held_and_not_what_was_freed():
+    before = soak.own_mb()
+    held = [bytes([k % 256]) * 2000 for k in range(50_000)]
+    assert soak.own_mb() > before + 80
+    del held
+    assert soak.own_mb() < before + 30
 
 
 def test_a_soak_finds_the_run_that_leaves_a_file(notebook, tmp_path, monkeypatch):
