@@ -42,7 +42,7 @@ class Known:
 
 
 def numbered(*numbers):
-    """Pictures that a Known sees by their numbers, 0 to 4: each is a darker grey."""
+    """Pictures that a Known sees by their numbers, 0 to 3: each is a darker grey."""
     greys = torch.tensor(numbers) / -4
     return greys.view(-1, 1, 1, 1).expand(-1, 3, 64, 64)
 
